@@ -1,0 +1,26 @@
+# Third-party libraries: LibTorch from the virtual environment that tools/setup makes, the rest from the system.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(GTest REQUIRED)
+pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
+pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)
+pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET libcrypto)
+
+set(USAM_VENV ${CMAKE_SOURCE_DIR}/.venv CACHE PATH "Virtual environment that holds torch")
+if(NOT DEFINED Torch_DIR)
+  file(GLOB torch_folder LIST_DIRECTORIES true ${USAM_VENV}/lib/python3*/site-packages/torch)
+  if(NOT torch_folder)
+    message(FATAL_ERROR "No torch in ${USAM_VENV}. Run tools/setup first, or pass -DUSAM_VENV=FOLDER.")
+  endif()
+endif()
+
+# LibTorch's own CMake package pulls in CUDA tool kits and sets global flags; its headers and libraries are all we need.
+add_library(usam_torch INTERFACE)
+target_include_directories(usam_torch SYSTEM INTERFACE ${torch_folder}/include ${torch_folder}/include/torch/csrc/api/include)
+target_link_directories(usam_torch INTERFACE ${torch_folder}/lib)
+target_link_options(usam_torch INTERFACE -Wl,-rpath,${torch_folder}/lib)
+target_link_libraries(usam_torch INTERFACE torch torch_cpu c10 Threads::Threads)
+target_compile_definitions(usam_torch INTERFACE FMT_HEADER_ONLY=1)

@@ -1,0 +1,83 @@
+#pragma once
+#include <torch/torch.h>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "data/source.h"
+#include "src/tensor/front_end_spec.h"
+
+namespace usam::data {
+
+// How a field's samples are put together: padded to the longest along the first axis (with lengths), concatenated along
+// the first axis (with lengths as offsets' steps), or kept as a list of tensors.
+enum class Layout { kPadded, kPacked, kList };
+
+struct FieldSpec {
+  std::string name;
+  Layout layout = Layout::kPadded;
+};
+
+// A named field of a batch.
+struct BatchField {
+  Layout layout = Layout::kPadded;
+  torch::Tensor data;                // kPadded (B, T, ...) zero-padded, kPacked (sum T, ...)
+  torch::Tensor lengths_B;           // int64; kPadded and kPacked
+  std::vector<torch::Tensor> items;  // kList
+};
+
+// Where training stands in the data: the next micro-batch to be consumed is number `micro_batch` of `epoch`.
+struct Cursor {
+  int64_t epoch = 0;
+  int64_t micro_batch = 0;
+  bool operator==(const Cursor&) const = default;
+};
+
+// One micro-batch as the recipe asked for it. `keys` may be empty when every sample of it was skipped.
+struct Batch {
+  std::vector<std::string> keys;
+  std::vector<int64_t> rows;  // index of each sample in its source
+  Cursor cursor;              // of this micro-batch
+  double audio_seconds = 0;
+  std::map<std::string, BatchField> fields;
+
+  int64_t size() const { return static_cast<int64_t>(keys.size()); }
+  const BatchField& field(const std::string& name) const { return fields.at(name); }
+  Batch to(torch::Device device) const;
+};
+
+// A decoded clip after the front ends: what make_example() sees. Features are time-first: (T, F) or (samples).
+struct Clip {
+  double seconds = 0;  // of the audio as used (after truncation)
+  std::map<std::string, torch::Tensor> features;  // by stream name
+};
+
+// One sample's fields, before collation: tensors whose first axis is the one that is padded or packed.
+using Example = std::map<std::string, torch::Tensor>;
+
+// What the recipe feeds on: one decoded, resampled and featurised signal per stream.
+struct Stream {
+  std::string name;
+  FrontEndSpec front_end;
+  int64_t min_samples = 0;  // a shorter clip is zero-padded to this, at the stream's rate
+};
+
+// How long a sample is, known from metadata alone (duration and text), for batching and for checks.
+struct SampleLength {
+  double seconds = 0;
+  int64_t audio_tokens = 0;
+  int64_t text_tokens = 0;
+};
+
+// Everything data/ needs to know of a recipe, as plain things: no task, no model.
+struct DataPlan {
+  std::vector<Stream> streams;
+  double min_seconds = 0;  // a shorter clip is zero-padded to this before all streams
+  std::vector<FieldSpec> fields;
+  std::function<SampleLength(const Row&, double seconds)> length;
+  std::function<Example(const Row&, const Clip&)> make_example;  // called by loader threads, concurrently
+};
+
+}  // namespace usam::data

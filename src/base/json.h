@@ -1,0 +1,8 @@
+#pragma once
+#include <nlohmann/json.hpp>
+
+namespace usam {
+
+using Json = nlohmann::ordered_json;
+
+}  // namespace usam

@@ -1,0 +1,35 @@
+#pragma once
+#include <torch/torch.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace usam::io {
+
+using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
+using Metadata = std::map<std::string, std::string>;
+
+// A safetensors file mapped into memory. Strict: a header that is truncated, over-long (> 100 MB), malformed, or whose
+// tensors overlap, leave gaps or lie about their size is a UserError that names file and tensor.
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const std::string& path);
+  const std::vector<std::string>& names() const;  // in file order
+  bool contains(const std::string& name) const;
+  // A read-only view of the mapped bytes (the mapping lives as long as the tensor); UserError for a name that is absent.
+  torch::Tensor get(const std::string& name) const;
+  const Metadata& metadata() const;
+  const std::string& path() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+// Writes aside, syncs and renames: the file is whole or absent. Tensors on any device, made contiguous; sorted by name.
+void write_safetensors(const std::string& path, const NamedTensors& tensors, const Metadata& metadata = {});
+
+}  // namespace usam::io

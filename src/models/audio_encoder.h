@@ -1,0 +1,36 @@
+#pragma once
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "src/tensor/frames.h"
+#include "src/tensor/front_end_spec.h"
+
+namespace usam {
+
+// What an audio encoder gives: hidden states of equal shape with one mask.
+struct EncoderOutput {
+  std::vector<torch::Tensor> states_BTD;  // all layers, input first, when asked for; else the last state only
+  torch::Tensor valid_BT;                 // bool
+  double hz = 0;
+
+  Frames last() const { return {states_BTD.back(), valid_BT, hz}; }
+};
+
+// A speech, sound or music encoder: front-end features -> frames. A clip's output never depends on its neighbours in the
+// batch nor on its padding.
+class AudioEncoder : public torch::nn::Module {
+ public:
+  // features (B, T, ...) zero-padded in time, as the front end gives them; lengths (B) int64 valid steps of each row.
+  virtual EncoderOutput forward(const torch::Tensor& features, const torch::Tensor& lengths_B, bool all_states) = 0;
+  virtual FrontEndSpec front_end() const = 0;
+  // Number of valid output frames of a clip with `samples` samples at the front end's rate; equals forward()'s mask.
+  virtual int64_t output_frames(int64_t samples) const = 0;
+  // A shorter clip is zero-padded to this many samples before the front end.
+  virtual int64_t min_samples() const = 0;
+  virtual int64_t width() const = 0;
+  virtual int64_t num_states() const = 0;  // length of states_BTD when all are asked for
+  virtual double hz() const = 0;           // output frames a second
+};
+
+}  // namespace usam

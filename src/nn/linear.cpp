@@ -1,0 +1,26 @@
+#include "src/nn/linear.h"
+
+namespace usam::nn {
+
+LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) : in_features(in), out_features(out) {
+  weight = register_parameter("weight", torch::empty({out, in}));
+  const double bound = 1 / std::sqrt(static_cast<double>(in));
+  torch::nn::init::uniform_(weight, -bound, bound);
+  if (with_bias) {
+    bias = register_parameter("bias", torch::empty({out}));
+    torch::nn::init::uniform_(bias, -bound, bound);
+  }
+}
+
+torch::Tensor LinearImpl::forward(const torch::Tensor& x) {
+  auto y = torch::linear(x, weight, bias);
+  return update_ ? y + update_->forward(x).to(y.scalar_type()) : y;
+}
+
+void LinearImpl::attach(const std::shared_ptr<LinearUpdate>& update) {
+  TORCH_CHECK(!update_, "a linear layer takes one update");
+  update_ = update;
+  for (auto& child : update->named_children()) register_module(child.key(), child.value());
+}
+
+}  // namespace usam::nn

@@ -1,0 +1,31 @@
+#pragma once
+#include <torch/torch.h>
+
+namespace usam::nn {
+
+// Adds something to a linear layer's output; a LoRA update is one. Parameters live in this module.
+class LinearUpdate : public torch::nn::Module {
+ public:
+  // x (..., in) -> what is added to the layer's output (..., out).
+  virtual torch::Tensor forward(const torch::Tensor& x) = 0;
+};
+
+// y = x W^T + b, W (out, in). Every projection of every model is one of these, so that updates (LoRA) and other weight
+// storage can be attached from outside by module path; the models know nothing of them.
+class LinearImpl : public torch::nn::Module {
+ public:
+  LinearImpl(int64_t in, int64_t out, bool with_bias = true);
+  torch::Tensor forward(const torch::Tensor& x);
+  // Registers the children of the update under this module, so that paths read q_proj.lora_A.weight.
+  void attach(const std::shared_ptr<LinearUpdate>& update);
+  const std::shared_ptr<LinearUpdate>& update() const { return update_; }
+
+  int64_t in_features, out_features;
+  torch::Tensor weight, bias;  // bias undefined when the layer has none
+
+ private:
+  std::shared_ptr<LinearUpdate> update_;
+};
+TORCH_MODULE(Linear);
+
+}  // namespace usam::nn

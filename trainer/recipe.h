@@ -1,0 +1,47 @@
+#pragma once
+#include <torch/torch.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/batch.h"
+#include "losses/loss.h"
+
+namespace usam {
+
+// Parameters that one optimizer step updates together.
+struct ParameterGroup {
+  std::string name;
+  double lr_scale = 1;
+  std::vector<std::pair<std::string, torch::Tensor>> parameters;  // path, tensor
+  bool active = true;                                             // false: left alone this step
+};
+
+// What a forward pass gives the trainer.
+struct StepOutput {
+  std::vector<Term> terms;
+  std::vector<Metric> metrics;
+};
+
+// The only thing the trainer knows: how parts become a step. Implemented once per family under recipes/.
+class Recipe {
+ public:
+  virtual ~Recipe() = default;
+
+  // What data/ must deliver.
+  virtual data::DataPlan data_plan() const = 0;
+  // Every count that the terms of this batch will be divided by, from the batch alone.
+  virtual Counts count(const data::Batch& batch) const = 0;
+  // Loss terms of one micro-batch as sums. In evaluation mode nothing random is drawn.
+  virtual StepOutput forward(const data::Batch& batch) = 0;
+  // Trainable parameters in a fixed order; also what a checkpoint holds. Every one is touched in every step.
+  virtual std::vector<ParameterGroup> groups() = 0;
+  virtual torch::nn::Module& module() = 0;
+  // Train mode for what is trained; frozen parts stay in evaluation mode.
+  virtual void train(bool on) = 0;
+  // Writes what inference needs beside the trainables into a checkpoint under construction: tokenizer/, adapter/, base.json.
+  virtual void save_assets(const std::string& folder) const = 0;
+};
+
+}  // namespace usam

@@ -19,7 +19,8 @@ class SafetensorsFile {
   explicit SafetensorsFile(const std::string& path);
   const std::vector<std::string>& names() const;  // in file order
   bool contains(const std::string& name) const;
-  // A read-only view of the mapped bytes (the mapping lives as long as the tensor); UserError for a name that is absent.
+  // A read-only view of the mapped bytes (the mapping lives as long as the tensor); UserError for a name that is
+  // absent.
   torch::Tensor get(const std::string& name) const;
   const Metadata& metadata() const;
   const std::string& path() const;
@@ -29,7 +30,9 @@ class SafetensorsFile {
   std::shared_ptr<State> state_;
 };
 
-// Writes aside, syncs and renames: the file is whole or absent. Tensors on any device, made contiguous; sorted by name.
+// Writes aside, syncs and renames: the file is whole or absent. Tensors on any device, made contiguous. The widest
+// dtype comes first, so that every tensor is aligned, then by name: the same tensors make the same bytes. A path that
+// cannot be written is a UserError; what stood there before stays.
 void write_safetensors(const std::string& path, const NamedTensors& tensors, const Metadata& metadata = {});
 
 }  // namespace usam::io

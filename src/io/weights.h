@@ -35,8 +35,8 @@ struct LoadOptions {
   std::function<torch::Tensor(const std::string&, const torch::Tensor&)> transform;
 };
 
-// Copies weights into a module's parameters and buffers, converting dtypes. UserError that lists, together, every tensor
-// that is missing, unexpected or of another shape (expected and got), and names the file.
+// Copies weights into a module's parameters and buffers, converting dtypes. UserError that lists, together, every
+// tensor that is missing, unexpected or of another shape (expected and got), and names the file.
 void load_weights(torch::nn::Module& module, const WeightFiles& files, const LoadOptions& options = {});
 
 }  // namespace usam::io

@@ -2,6 +2,7 @@
 #include <torch/torch.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,8 @@
 namespace usam::io {
 
 // The tensors of a Hugging Face folder: model.safetensors, or the shards that model.safetensors.index.json names. Also
-// opens a single .safetensors file.
+// opens a single .safetensors file. UserError when weights are absent (all absent shards are listed), stand in two
+// shards, or exist only as pytorch_model.bin (the message says how to convert them).
 class WeightFiles {
  public:
   explicit WeightFiles(const std::string& folder_or_file);
@@ -19,6 +21,11 @@ class WeightFiles {
   bool contains(const std::string& name) const;
   torch::Tensor get(const std::string& name) const;
   const std::vector<std::string>& files() const;  // absolute paths, for hashing and messages
+  const std::string& source() const;              // the folder or file, as given
+
+ private:
+  struct State;
+  std::shared_ptr<const State> state_;
 };
 
 // A folder's JSON file ("config.json"); UserError when it is absent or malformed.

@@ -6,7 +6,8 @@
 
 namespace usam {
 
-// A mistake that the user can mend: config, manifest, audio, weights, tokenizer. Programs print its text and exit with 2.
+// A mistake that the user can mend: config, manifest, audio, weights, tokenizer. Programs print its text and exit
+// with 2.
 class UserError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

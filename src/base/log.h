@@ -3,14 +3,9 @@
 
 #include <string>
 
+#include "src/base/log_sink.h"
+
 namespace usam::log {
-
-enum class Level { kDebug, kInfo, kWarn, kError };
-
-// Writes one line to standard error (spdlog behind it; log.cpp is the only file that includes it).
-void write(Level level, const std::string& message);
-// Lines below this level are dropped; default kInfo, or the environment variable USAM_LOG=debug|info|warn|error.
-void set_level(Level level);
 
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {

@@ -1,0 +1,151 @@
+#include "src/base/config_codec.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <regex>
+
+#include "src/base/text.h"
+
+namespace usam {
+
+void ParseContext::fail_type(const ConfigNode& node, const std::string& wanted, const std::string& remedy) {
+  std::string subject = key_.empty() ? "the config" : "'" + key_ + "'";
+  fail(node.mark, fmt::format("{} must be {}, got {}{}", subject, wanted, node.described(),
+                              remedy.empty() ? "" : " (" + remedy + ")"));
+}
+
+namespace {
+
+// True when the node is a plain scalar, or one tagged with one of `tags`, that may be read as `wanted`. Null, lists,
+// maps and quoted texts are reported; a text that waits for an environment variable is passed over.
+bool is_plain(const ConfigNode& node, ParseContext& ctx, const std::string& wanted,
+              const std::vector<std::string>& tags) {
+  if (node.is_unresolved) return false;
+  bool has_tag = node.is_scalar() && !node.tag.empty();
+  bool is_right_tag = has_tag && std::find(tags.begin(), tags.end(), node.tag) != tags.end();
+  if (!node.is_scalar() || (has_tag && !is_right_tag)) {
+    ctx.fail_type(node, wanted);
+    return false;
+  }
+  if (node.is_quoted && !has_tag) {
+    ctx.fail_type(node, wanted, "remove the quotes");
+    return false;
+  }
+  return true;
+}
+
+// True when a scalar may be read as text; also for texts that wait for an environment variable.
+bool is_text(const ConfigNode& node, ParseContext& ctx, const std::string& wanted) {
+  if (node.is_scalar() && (node.tag.empty() || node.tag == "str")) return true;
+  ctx.fail_type(node, wanted, node.is_null() ? "for an empty text write \"\"" : "");
+  return false;
+}
+
+std::string number_remedy(const std::string& text) {
+  static const std::regex kUnderscores("[-+]?[0-9][0-9_.eE+-]*_[0-9_.eE+-]*");
+  return std::regex_match(text, kUnderscores) ? "write it without underscores" : "";
+}
+
+}  // namespace
+
+void Codec<bool>::parse(const ConfigNode& node, ParseContext& ctx, bool& value) {
+  if (!is_plain(node, ctx, "true or false", {"bool"})) return;
+  bool is_true = node.text == "true" || node.text == "True" || node.text == "TRUE";
+  bool is_false = node.text == "false" || node.text == "False" || node.text == "FALSE";
+  if (!is_true && !is_false) return ctx.fail_type(node, "true or false");
+  value = is_true;
+}
+ConfigNode Codec<bool>::print(bool value) {
+  return ConfigNode::scalar(value ? "true" : "false", false);
+}
+
+void Codec<int64_t>::parse(const ConfigNode& node, ParseContext& ctx, int64_t& value) {
+  if (!is_plain(node, ctx, "an integer", {"int"})) return;
+  static const std::regex kDecimal("[-+]?(0|[1-9][0-9]*)"), kHex("0x[0-9a-fA-F]+"), kLeadingZero("[-+]?0[0-9]+");
+  const std::string& text = node.text;
+  bool is_hex = std::regex_match(text, kHex);
+  if (!is_hex && !std::regex_match(text, kDecimal)) {
+    bool is_octal = std::regex_match(text, kLeadingZero);
+    return ctx.fail_type(node, "an integer", is_octal ? "write it without leading zeros" : number_remedy(text));
+  }
+  const char* begin = text.data() + (is_hex ? 2 : text[0] == '+' ? 1 : 0);
+  int64_t parsed = 0;
+  auto result = std::from_chars(begin, text.data() + text.size(), parsed, is_hex ? 16 : 10);
+  if (result.ec != std::errc()) return ctx.fail_type(node, "an integer of 64 bits");
+  value = parsed;
+}
+ConfigNode Codec<int64_t>::print(int64_t value) {
+  return ConfigNode::scalar(std::to_string(value), false);
+}
+
+void Codec<double>::parse(const ConfigNode& node, ParseContext& ctx, double& value) {
+  if (!is_plain(node, ctx, "a number", {"float", "int"})) return;
+  static const std::regex kNumber(R"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)");
+  static const std::regex kInfinity(R"([-+]?\.(inf|Inf|INF))");
+  const std::string& text = node.text;
+  if (std::regex_match(text, kInfinity)) {
+    value = text[0] == '-' ? -INFINITY : INFINITY;
+    return;
+  }
+  if (!std::regex_match(text, kNumber)) return ctx.fail_type(node, "a number", number_remedy(text));
+  const char* begin = text.data() + (text[0] == '+' ? 1 : 0);
+  double parsed = 0;
+  auto result = std::from_chars(begin, text.data() + text.size(), parsed);
+  if (result.ec != std::errc()) return ctx.fail_type(node, "a number that a double can hold");
+  value = parsed;
+}
+// PyYAML takes a number with an exponent for a text unless it has a point too, hence 5.0e-05.
+ConfigNode Codec<double>::print(double value) {
+  if (std::isinf(value)) return ConfigNode::scalar(value < 0 ? "-.inf" : ".inf", false);
+  std::string text = fmt::format("{}", value);
+  if (text.find('.') == std::string::npos) text.insert(std::min(text.find('e'), text.size()), ".0");
+  return ConfigNode::scalar(text, false);
+}
+
+void Codec<std::string>::parse(const ConfigNode& node, ParseContext& ctx, std::string& value) {
+  if (is_text(node, ctx, "a text")) value = node.text;
+}
+ConfigNode Codec<std::string>::print(const std::string& value) {
+  return ConfigNode::scalar(value, true);
+}
+
+void Codec<Path>::parse(const ConfigNode& node, ParseContext& ctx, Path& value) {
+  if (!is_text(node, ctx, "a path")) return;
+  namespace fs = std::filesystem;
+  bool waits = node.is_unresolved && node.text.starts_with("${env:");  // may become absolute: leave it as it is
+  if (node.text.empty() || waits) {
+    value.value = node.text;
+    return;
+  }
+  bool is_in_cwd = !node.mark.source || (ctx.field() && ctx.field()->is_relative_to_cwd);
+  fs::path folder = is_in_cwd ? fs::current_path() : fs::path(node.mark.source->folder);
+  value.value = (folder / node.text).lexically_normal().string();
+  if (!ctx.field() || !ctx.field()->is_must_exist || ctx.is_offline()) return;
+  std::error_code error;
+  if (!fs::exists(value.value, error)) {
+    ctx.fail(node.mark, fmt::format("'{}': '{}' does not exist", ctx.key(), value.value));
+  }
+}
+ConfigNode Codec<Path>::print(const Path& value) {
+  return ConfigNode::scalar(value.value, true);
+}
+
+int64_t parse_choice(const ConfigNode& node, ParseContext& ctx, const std::vector<std::string>& names) {
+  std::string wanted = names.size() == 1 ? names[0] : "one of " + join_words(names, "or");
+  if (node.is_unresolved) return -1;
+  if (!node.is_scalar()) {
+    ctx.fail_type(node, wanted);
+    return -1;
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == node.text) return static_cast<int64_t>(i);
+  }
+  std::string near = nearest_name(node.text, names);
+  ctx.fail_type(node, wanted, near.empty() ? "" : "did you mean '" + near + "'?");
+  return -1;
+}
+
+}  // namespace usam

@@ -1,0 +1,149 @@
+#include "src/base/config_yaml.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "src/base/config_codec.h"
+#include "src/base/config_reader.h"
+#include "src/base/error.h"
+
+namespace usam {
+namespace {
+
+// In the order of the files, then of the overrides.
+[[noreturn]] void throw_problems(std::vector<ConfigProblem> problems) {
+  auto place = [](const ConfigProblem& p) {
+    return std::make_tuple(p.mark.source ? p.mark.source->order : -1, p.mark.line, p.mark.column);
+  };
+  std::stable_sort(problems.begin(), problems.end(),
+                   [&](const ConfigProblem& a, const ConfigProblem& b) { return place(a) < place(b); });
+  std::string text;
+  for (const auto& problem : problems) {
+    if (!text.empty()) text += "\n";
+    if (problem.mark.source) text += problem.mark.text() + ": ";
+    text += problem.sentence;
+  }
+  throw UserError(text);
+}
+
+std::string value_text(const ConfigNode& node) {
+  ConfigNode list = ConfigNode::list();
+  list.items.push_back(node);
+  std::string text = to_yaml(list);
+  return text.substr(2, text.size() - 3);  // without "- " and the line's end
+}
+
+bool is_leaf(const ConfigNode& node) {
+  return !(node.is_map() && !node.entries.empty()) && !(node.is_list() && !node.items.empty());
+}
+
+const ConfigNode* child_of(const ConfigNode* node, const std::string& name, size_t index) {
+  if (!node) return nullptr;
+  if (node->is_list()) return index < node->items.size() ? &node->items[index] : nullptr;
+  const auto* entry = node->find(name);
+  return entry ? &entry->value : nullptr;
+}
+
+class Comparison {
+ public:
+  std::vector<Difference> differences;
+
+  void compare(const std::string& key, const ConfigNode* before, const ConfigNode* after, bool is_resumable) {
+    is_resumable |= (before && before->is_resumable) || (after && after->is_resumable);
+    bool is_same_kind = before && after && before->kind == after->kind;
+    bool has_leaf = (before && is_leaf(*before)) || (after && is_leaf(*after));
+    if (has_leaf || (before && after && !is_same_kind)) {
+      std::string old_text = before ? value_text(*before) : "(absent)";
+      std::string new_text = after ? value_text(*after) : "(absent)";
+      if (old_text != new_text) differences.push_back({key, old_text, new_text, is_resumable});
+      return;
+    }
+    const ConfigNode& one = before ? *before : *after;
+    auto visit = [&](const std::string& name, size_t index) {
+      compare(key.empty() ? name : key + "." + name, child_of(before, name, index), child_of(after, name, index),
+              is_resumable);
+    };
+    if (one.is_list()) {
+      size_t size = std::max(before ? before->items.size() : 0, after ? after->items.size() : 0);
+      for (size_t i = 0; i < size; ++i) visit(std::to_string(i), i);
+      return;
+    }
+    for (const auto& entry : one.entries) visit(entry.key, 0);
+    if (!before || !after) return;
+    for (const auto& entry : after->entries) {
+      if (!before->find(entry.key)) visit(entry.key, 0);
+    }
+  }
+};
+
+ConfigNode printed(const HeldConfigRef& config) {
+  Fields fields;
+  config.describe_fields(fields);
+  return print_fields(fields);
+}
+
+}  // namespace
+
+void load_config(const std::string& file, const LoadOptions& options, HeldConfigRef config) {
+  ParseContext ctx(options.offline);
+  ConfigNode tree = read_config_tree(file, options.overrides, ctx);
+  if (tree.is_map()) {
+    Fields fields;
+    config.describe_fields(fields);
+    parse_fields(tree, ctx, fields);
+  }
+  if (!ctx.problems().empty()) throw_problems(ctx.problems());
+}
+
+std::string print_config(HeldConfigRef config) {
+  return to_yaml(printed(config));
+}
+
+std::vector<Difference> compare_configs(HeldConfigRef before, HeldConfigRef after) {
+  ConfigNode old_tree = printed(before);
+  ConfigNode new_tree = printed(after);
+  Comparison comparison;
+  comparison.compare("", &old_tree, &new_tree, false);
+  return comparison.differences;
+}
+
+void HelpWriter::write(const std::string& key, Fields& fields, const std::string& note) {
+  auto below = [&](const std::string& name) { return key.empty() ? name : key + "." + name; };
+  if (fields.inlined) {
+    text += fmt::format("{} (type of part{}): {}\n", below("type"), note, fields.inlined->help);
+    write_choices(key, fields.inlined->choices);
+  }
+  for (const auto& field : fields.fields) {
+    ConfigNode value = field.print();
+    std::string facts = field.type;
+    if (field.is_required) {
+      facts += ", required";
+    } else if (is_leaf(value)) {
+      facts += ", default " + value_text(value);
+    }
+    if (field.is_resumable) facts += ", may change on resume";
+    text += fmt::format("{} ({}{}): {}\n", below(field.name), facts, note, field.help);
+    if (field.explain) field.explain(below(field.name), *this);
+  }
+}
+
+void HelpWriter::write_choices(const std::string& key, const ConfigChoices& choices) {
+  for (const auto& [type, make] : choices) {
+    std::unique_ptr<AnyConfig> config = make();
+    Fields fields;
+    config->describe_fields(fields);
+    text += fmt::format("{}.type: {}\n", key, type);
+    write(key, fields, fmt::format("; type {}", type));
+  }
+}
+
+std::string help_text(HeldConfigRef config) {
+  Fields fields;
+  config.describe_fields(fields);
+  HelpWriter writer;
+  writer.write("", fields);
+  return writer.text;
+}
+
+}  // namespace usam

@@ -1,0 +1,26 @@
+#pragma once
+#include <torch/torch.h>
+
+#include <memory>
+#include <vector>
+
+namespace usam::dist {
+
+// The ranks of one run and what they say to each other. Every rank calls the same operations in the same order.
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  virtual int64_t rank() const = 0;
+  virtual int64_t world() const = 0;
+  // Sum over the ranks, in place; the same bits on every rank. Shapes and dtypes agree.
+  virtual void all_reduce(torch::Tensor& tensor) = 0;
+  // Returns when every rank has called it.
+  virtual void barrier() = 0;
+};
+
+// One rank, alone: nothing to do.
+std::shared_ptr<Communicator> single_rank();
+// `world` ranks that are threads of this process, for tests; one for each thread.
+std::vector<std::shared_ptr<Communicator>> thread_ranks(int64_t world);
+
+}  // namespace usam::dist

@@ -27,7 +27,7 @@ class Meeting {
     const int64_t round = round_;
     if (++arrived_ < world()) {
       all_here_.wait(lock, [&] { return round_ != round; });
-      return sum_;
+      return sum_;  // the next round cannot end, and change it, before this rank has come to it
     }
     sum_ = pieces_[0].clone();
     for (size_t i = 1; i < pieces_.size(); ++i) sum_.add_(pieces_[i]);
@@ -53,7 +53,6 @@ class ThreadRank final : public Communicator {
   void all_reduce(torch::Tensor& tensor) override {
     torch::NoGradGuard no_grad;
     tensor.copy_(meeting_->sum(rank_, tensor.detach().clone()));
-    barrier();  // nobody starts the next sum while another still reads this one
   }
   void barrier() override { meeting_->sum(rank_, torch::zeros({})); }
 
@@ -64,7 +63,9 @@ class ThreadRank final : public Communicator {
 
 }  // namespace
 
-std::shared_ptr<Communicator> single_rank() { return std::make_shared<SingleRank>(); }
+std::shared_ptr<Communicator> single_rank() {
+  return std::make_shared<SingleRank>();
+}
 
 std::vector<std::shared_ptr<Communicator>> thread_ranks(int64_t world) {
   auto meeting = std::make_shared<Meeting>(world);

@@ -1,0 +1,234 @@
+#include "src/text/sentencepiece_tokenizer.h"
+
+#include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <unordered_map>
+
+#include "src/base/error.h"
+#include "src/text/unicode.h"
+
+namespace usam {
+namespace {
+
+void expect_ok(const sentencepiece::util::Status& status, const std::string& what) {
+  if (!status.ok()) user_error("{}: {}", what, status.error_message());
+}
+
+class SentencepieceTokenizer final : public Tokenizer {
+ public:
+  // `model` is the file's content; `origin` names it in messages.
+  SentencepieceTokenizer(std::string model, const std::string& origin) : model_(std::move(model)) {
+    if (model_.empty() || !processor_.LoadFromSerializedProto(model_).ok())
+      user_error("{}: this is not a sentencepiece model, or it is damaged.", origin);
+    if (processor_.eos_id() < 0) user_error("{}: the sentencepiece model has no end token (eos_id is -1).", origin);
+    for (int id = 0; id < processor_.GetPieceSize(); ++id)
+      if (processor_.IsControl(id) || processor_.IsUnknown(id)) specials_.push_back({processor_.IdToPiece(id), id});
+    // The longest first, so that "<pad>" wins over a special token "<p".
+    std::stable_sort(specials_.begin(), specials_.end(),
+                     [](const Special& a, const Special& b) { return a.text.size() > b.text.size(); });
+  }
+
+  std::vector<int64_t> encode(std::string_view text, Specials specials) const override {
+    if (!text::is_valid_utf8(text)) user_error("A text to tokenize is not valid UTF-8: '{}'.", printable(text));
+    std::vector<int64_t> ids;
+    if (specials == Specials::kPlain) {
+      append_plain(text, ids);
+      return ids;
+    }
+    // Each stretch between special tokens is encoded on its own.
+    size_t begin = 0;
+    for (size_t at = 0; at < text.size();) {
+      const Special* special = special_at(text.substr(at));
+      if (!special) {
+        ++at;
+        continue;
+      }
+      append_plain(text.substr(begin, at - begin), ids);
+      ids.push_back(special->id);
+      begin = at += special->text.size();
+    }
+    append_plain(text.substr(begin), ids);
+    return ids;
+  }
+
+  std::string decode(const std::vector<int64_t>& ids) const override {
+    std::vector<std::string> pieces;
+    pieces.reserve(ids.size());
+    for (int64_t id : ids) {
+      if (id < 0 || id >= vocab_size())
+        user_error("Token id {} is outside the tokenizer's vocabulary of {} pieces.", id, vocab_size());
+      pieces.push_back(processor_.IdToPiece(static_cast<int>(id)));
+    }
+    join_space_bytes(pieces);
+    std::string text;
+    expect_ok(processor_.Decode(pieces, &text), "The tokenizer could not decode its ids");
+    return text;
+  }
+
+  int64_t vocab_size() const override { return processor_.GetPieceSize(); }
+  std::optional<int64_t> bos() const override {
+    return processor_.bos_id() < 0 ? std::nullopt : std::optional<int64_t>(processor_.bos_id());
+  }
+  int64_t eos() const override { return processor_.eos_id(); }
+
+  void save(const std::string& folder) const override {
+    const auto file = std::filesystem::path(folder) / "tokenizer.model";
+    std::ofstream out(file, std::ios::binary);
+    out << model_;
+    out.close();
+    if (!out) user_error("{}: the tokenizer could not be written.", file.string());
+  }
+
+ private:
+  struct Special {
+    std::string text;
+    int id;
+  };
+
+  // Invalid bytes replaced, so that a message is text whatever the input was.
+  static std::string printable(std::string_view text) {
+    std::string out;
+    for (char c : text.substr(0, 60)) out += c >= ' ' && c < 127 ? c : '?';
+    return out;
+  }
+
+  // A word model spells an unknown word in bytes, its space mark (U+2581) included; decoded as bytes the mark would
+  // stay in the text, so these three bytes are read as the mark's piece.
+  static void join_space_bytes(std::vector<std::string>& pieces) {
+    static const std::string bytes[] = {"<0xE2>", "<0x96>", "<0x81>"};
+    for (auto at = pieces.begin();
+         (at = std::search(at, pieces.end(), std::begin(bytes), std::end(bytes))) != pieces.end(); ++at) {
+      *at = "\u2581";
+      pieces.erase(at + 1, at + 3);
+    }
+  }
+
+  const Special* special_at(std::string_view text) const {
+    for (const Special& special : specials_)
+      if (text.starts_with(special.text)) return &special;
+    return nullptr;
+  }
+
+  void append_plain(std::string_view text, std::vector<int64_t>& ids) const {
+    if (text.empty()) return;
+    std::vector<int> pieces;
+    expect_ok(processor_.Encode(text, &pieces), "The tokenizer could not encode a text");
+    ids.insert(ids.end(), pieces.begin(), pieces.end());
+  }
+
+  std::string model_;
+  sentencepiece::SentencePieceProcessor processor_;
+  std::vector<Special> specials_;
+};
+
+// Hands the trainer one text after another.
+class Texts final : public sentencepiece::SentenceIterator {
+ public:
+  explicit Texts(const std::vector<std::string>& texts) : texts_(texts) {}
+  bool done() const override { return at_ == texts_.size(); }
+  void Next() override { ++at_; }
+  const std::string& value() const override { return texts_[at_]; }
+  sentencepiece::util::Status status() const override { return {}; }
+
+ private:
+  const std::vector<std::string>& texts_;
+  size_t at_ = 0;
+};
+
+const char* type_name(SentencepieceType type) {
+  switch (type) {
+    case SentencepieceType::kBpe:
+      return "bpe";
+    case SentencepieceType::kUnigram:
+      return "unigram";
+    case SentencepieceType::kWord:
+      return "word";
+    case SentencepieceType::kChar:
+      return "char";
+  }
+  internal_error("unknown tokenizer type");
+}
+
+// Characters that the trainer reserves for itself: it would leave out every text that holds one. They are learnt as
+// spaces; when such a text is encoded later they become bytes or <unk>.
+std::string without_reserved(const std::string& text) {
+  std::u32string points = text::code_points(text);
+  for (char32_t& point : points)
+    if (point == U'\t' || point == U'\0' || point == U'\u2585' || point == U'\u2047') point = U' ';
+  return text::to_utf8(points);
+}
+
+std::vector<std::string> training_texts(const std::vector<std::string>& texts) {
+  std::vector<std::string> kept;
+  for (const std::string& text : texts) {
+    if (!text::is_valid_utf8(text)) user_error("A text to train the tokenizer from is not valid UTF-8.");
+    std::string line = without_reserved(text);
+    if (!text::strip(line).empty()) kept.push_back(std::move(line));
+  }
+  if (kept.empty()) user_error("There is no text to train a tokenizer from: all labels and prompts are empty.");
+  return kept;
+}
+
+}  // namespace
+
+void describe(Fields& f, SentencepieceTraining& c) {
+  f.choice("type", c.type,
+           {{"bpe", SentencepieceType::kBpe},
+            {"unigram", SentencepieceType::kUnigram},
+            {"word", SentencepieceType::kWord},
+            {"char", SentencepieceType::kChar}},
+           "kind of pieces");
+  f("vocab_size", c.vocab_size, "pieces, the special ones and the 256 of byte_fallback included").at_least(4);
+  f("byte_fallback", c.byte_fallback, "characters without a piece become bytes instead of <unk>");
+  f("character_coverage", c.character_coverage, "share of the texts' characters that get a piece of their own")
+      .at_least(0.98)
+      .at_most(1.0);
+  f("split_digits", c.split_digits, "every digit is a piece of its own");
+}
+
+std::shared_ptr<Tokenizer> open_sentencepiece(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) user_error("{}: the tokenizer cannot be read.", file);
+  std::stringstream content;
+  content << in.rdbuf();
+  return std::make_shared<SentencepieceTokenizer>(content.str(), file);
+}
+
+std::shared_ptr<Tokenizer> train_sentencepiece(const std::vector<std::string>& texts,
+                                               const SentencepieceTraining& options) {
+  const std::vector<std::string> lines = training_texts(texts);
+  const auto flag = [](bool value) { return value ? "true" : "false"; };
+  const std::unordered_map<std::string, std::string> arguments = {
+      {"model_type", type_name(options.type)},
+      {"vocab_size", std::to_string(options.vocab_size)},
+      {"byte_fallback", flag(options.byte_fallback)},
+      {"character_coverage", fmt::format("{}", options.character_coverage)},
+      {"split_digits", flag(options.split_digits)},
+      // A line break is a piece of its own: it never merges with what is around it. Word models split at spaces only.
+      {"user_defined_symbols", options.type == SentencepieceType::kWord ? "" : "\n"},
+      {"normalization_rule_name", "identity"},
+      {"remove_extra_whitespaces", "false"},
+      {"hard_vocab_limit", "false"},
+      {"shuffle_input_sentence", "false"},
+      {"input_sentence_size", "0"},
+      {"max_sentence_length", "1048576"},
+      {"num_threads", "1"},
+      {"minloglevel", "2"},
+  };
+  Texts iterator(lines);
+  std::string model;
+  const auto status = sentencepiece::SentencePieceTrainer::Train(arguments, &iterator, &model);
+  if (!status.ok())
+    user_error(
+        "The tokenizer could not be trained with type {} and vocab_size {}: {}. Raise vocab_size, or lower "
+        "character_coverage.",
+        type_name(options.type), options.vocab_size, status.error_message());
+  return std::make_shared<SentencepieceTokenizer>(std::move(model), "the trained tokenizer");
+}
+
+}  // namespace usam

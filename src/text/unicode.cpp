@@ -1,0 +1,129 @@
+#include "src/text/unicode.h"
+
+#include <unicode/locid.h>
+#include <unicode/normalizer2.h>
+#include <unicode/uchar.h>
+#include <unicode/unistr.h>
+#include <unicode/utf8.h>
+
+#include "src/base/error.h"
+
+namespace usam::text {
+namespace {
+
+// Reads the code point at `at` and moves past it; negative for a malformed sequence.
+int32_t next_point(std::string_view text, int32_t& at) {
+  UChar32 point = 0;
+  U8_NEXT(text.data(), at, static_cast<int32_t>(text.size()), point);
+  return point;
+}
+
+icu::UnicodeString to_icu(std::string_view text) {
+  return icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int32_t>(text.size())));
+}
+
+std::string from_icu(const icu::UnicodeString& text) {
+  std::string utf8;
+  return text.toUTF8String(utf8);
+}
+
+std::string normalized(const icu::Normalizer2* form, UErrorCode status, std::string_view text) {
+  if (U_FAILURE(status)) internal_error("ICU has no normalisation data: {}", u_errorName(status));
+  icu::UnicodeString result = form->normalize(to_icu(text), status);
+  if (U_FAILURE(status)) internal_error("ICU could not normalise a text: {}", u_errorName(status));
+  return from_icu(result);
+}
+
+struct Span {
+  size_t begin, end;
+};
+
+// Byte ranges of the stretches between white space.
+std::vector<Span> word_spans(std::string_view text) {
+  std::vector<Span> spans;
+  bool inside = false;
+  for (int32_t at = 0; at < static_cast<int32_t>(text.size());) {
+    const auto begin = static_cast<size_t>(at);
+    const int32_t point = next_point(text, at);
+    const bool space = point >= 0 && is_space(static_cast<char32_t>(point));
+    if (!space && !inside) spans.push_back({begin, begin});
+    if (!space) spans.back().end = static_cast<size_t>(at);
+    inside = !space;
+  }
+  return spans;
+}
+
+}  // namespace
+
+bool is_valid_utf8(std::string_view text) {
+  for (int32_t at = 0; at < static_cast<int32_t>(text.size());)
+    if (next_point(text, at) < 0) return false;
+  return true;
+}
+
+std::u32string code_points(std::string_view text) {
+  std::u32string points;
+  points.reserve(text.size());
+  for (int32_t at = 0; at < static_cast<int32_t>(text.size());) {
+    const int32_t begin = at;
+    const int32_t point = next_point(text, at);
+    if (point < 0) user_error("The text is not valid UTF-8 (byte {}).", begin);
+    points.push_back(static_cast<char32_t>(point));
+  }
+  return points;
+}
+
+std::string to_utf8(std::u32string_view points) {
+  std::string text;
+  text.reserve(points.size());
+  for (char32_t point : points) {
+    char bytes[U8_MAX_LENGTH];
+    int32_t length = 0;
+    U8_APPEND_UNSAFE(bytes, length, static_cast<UChar32>(point));
+    text.append(bytes, static_cast<size_t>(length));
+  }
+  return text;
+}
+
+std::string lower(std::string_view text) {
+  return from_icu(to_icu(text).toLower(icu::Locale::getRoot()));
+}
+
+std::string nfkc(std::string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* form = icu::Normalizer2::getNFKCInstance(status);
+  return normalized(form, status, text);
+}
+
+std::string nfkd(std::string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* form = icu::Normalizer2::getNFKDInstance(status);
+  return normalized(form, status, text);
+}
+
+bool is_nonspacing_mark(char32_t point) {
+  return u_charType(static_cast<UChar32>(point)) == U_NON_SPACING_MARK;
+}
+
+bool is_mark_symbol_or_punctuation(char32_t point) {
+  return (U_MASK(u_charType(static_cast<UChar32>(point))) & (U_GC_M_MASK | U_GC_S_MASK | U_GC_P_MASK)) != 0;
+}
+
+bool is_space(char32_t point) {
+  return (point >= 0x09 && point <= 0x0D) || (point >= 0x1C && point <= 0x20) || point == 0x85 || point == 0xA0 ||
+         point == 0x1680 || (point >= 0x2000 && point <= 0x200A) || point == 0x2028 || point == 0x2029 ||
+         point == 0x202F || point == 0x205F || point == 0x3000;
+}
+
+std::string strip(std::string_view text) {
+  const auto spans = word_spans(text);
+  return spans.empty() ? "" : std::string(text.substr(spans.front().begin, spans.back().end - spans.front().begin));
+}
+
+std::vector<std::string> split_words(std::string_view text) {
+  std::vector<std::string> words;
+  for (const Span& span : word_spans(text)) words.emplace_back(text.substr(span.begin, span.end - span.begin));
+  return words;
+}
+
+}  // namespace usam::text

@@ -124,7 +124,7 @@ struct Part {
 };
 
 // Collects the fields of one struct. Supported types: bool, int64_t, double, std::string, Path, structs with
-// describe(), and std::optional (null), std::vector, std::map<std::string, ...> of these. A list or map that is written
+// describe(), and std::optional (null), std::vector, std::map<std::string, ...>, or vectors of (name, value) pairs: ordered maps, of these. A list or map that is written
 // replaces the default as a whole; a struct's keys replace its defaults one by one.
 class Fields {
  public:

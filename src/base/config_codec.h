@@ -211,6 +211,31 @@ struct Codec<std::map<std::string, T>> {
   }
 };
 
+// A map whose order matters: it is kept as written.
+template <class T>
+struct Codec<std::vector<std::pair<std::string, T>>> {
+  using Map = std::vector<std::pair<std::string, T>>;
+  static void parse(const ConfigNode& node, ParseContext& ctx, Map& value) {
+    if (!node.is_map()) return ctx.fail_type(node, "a map");
+    value.clear();
+    for (const auto& entry : node.entries) {
+      ParseContext::Enter enter(ctx, entry.key);
+      value.emplace_back(entry.key, T{});
+      Codec<T>::parse(entry.value, ctx, value.back().second);
+    }
+  }
+  static void parse_absent(const ConfigMark&, ParseContext&, Map&) {}
+  static ConfigNode print(const Map& value) {
+    ConfigNode node = ConfigNode::map();
+    for (const auto& [key, item] : value) node.add(key, Codec<T>::print(item));
+    return node;
+  }
+  static std::string type() { return "map of " + Codec<T>::type(); }
+  static void explain(const std::string& key, HelpWriter& help, const Map*) {
+    Codec<T>::explain(key + ".NAME", help, nullptr);
+  }
+};
+
 template <class T>
 Field& Fields::operator()(const std::string& name, T& value, const std::string& help) {
   Field& field = add(name, Codec<T>::type(), help);

@@ -1,0 +1,119 @@
+#include "src/base/fs.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "src/base/error.h"
+
+namespace usam {
+namespace {
+
+std::string reason() {
+  return std::strerror(errno);
+}
+
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags) : value_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  bool is_open() const { return value_ >= 0; }
+  int get() const { return value_; }
+  // Some file systems report a failed write only here.
+  bool close() {
+    int result = ::close(value_);
+    value_ = -1;
+    return result == 0;
+  }
+
+ private:
+  int value_;
+};
+
+std::string folder_of(const std::string& path) {
+  std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+bool write_all(int descriptor, const std::string& bytes) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    ssize_t count = ::write(descriptor, bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return false;
+    done += static_cast<size_t>(count);
+  }
+  return true;
+}
+
+void sync_path(const std::string& path, int flags) {
+  Descriptor descriptor(path, flags);
+  if (!descriptor.is_open()) user_error("Cannot open '{}': {}.", path, reason());
+  if (::fsync(descriptor.get()) != 0) user_error("Cannot sync '{}' to the disk: {}.", path, reason());
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+  Descriptor descriptor(path, O_RDONLY);
+  if (!descriptor.is_open()) user_error("Cannot read '{}': {}.", path, reason());
+  std::string bytes;
+  size_t used = 0;
+  while (true) {
+    constexpr size_t kChunk = 1 << 16;
+    if (bytes.size() - used < kChunk) bytes.resize(std::max(bytes.size() * 2, used + kChunk));
+    ssize_t count = ::read(descriptor.get(), bytes.data() + used, bytes.size() - used);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) user_error("Cannot read '{}': {}.", path, reason());
+    if (count == 0) break;
+    used += static_cast<size_t>(count);
+  }
+  bytes.resize(used);
+  return bytes;
+}
+
+void write_file_atomically(const std::string& path, const std::string& bytes) {
+  std::string aside = path + ".partial-" + std::to_string(::getpid());
+  Descriptor descriptor(aside, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!descriptor.is_open()) user_error("Cannot write '{}': {}.", aside, reason());
+  bool is_whole = write_all(descriptor.get(), bytes) && ::fsync(descriptor.get()) == 0 && descriptor.close();
+  if (!is_whole || ::rename(aside.c_str(), path.c_str()) != 0) {
+    std::string why = reason();
+    ::unlink(aside.c_str());
+    user_error("Cannot write '{}': {}.", path, why);
+  }
+  sync_folder(folder_of(path));
+}
+
+void sync_file(const std::string& path) {
+  sync_path(path, O_RDONLY);
+}
+
+void sync_folder(const std::string& path) {
+  sync_path(path, O_RDONLY | O_DIRECTORY);
+}
+
+void rename_synced(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) user_error("Cannot rename '{}' to '{}': {}.", from, to, reason());
+  sync_folder(folder_of(to));
+  if (folder_of(from) != folder_of(to)) sync_folder(folder_of(from));
+}
+
+int64_t free_bytes(const std::string& path) {
+  std::filesystem::path at = std::filesystem::absolute(path);
+  std::error_code error;
+  while (!std::filesystem::exists(at, error) && at.has_relative_path()) at = at.parent_path();
+  auto space = std::filesystem::space(at, error);
+  if (error) user_error("Cannot tell the free space of '{}': {}.", at.string(), error.message());
+  return static_cast<int64_t>(space.available);
+}
+
+}  // namespace usam

@@ -1,0 +1,23 @@
+#pragma once
+// Files that are whole or absent, whatever the power does. Every error is a UserError that names the path and the
+// system's reason.
+#include <cstdint>
+#include <string>
+
+namespace usam {
+
+// The bytes of a file.
+std::string read_file(const std::string& path);
+// Writes a sibling, syncs it and renames it over `path`: readers see the old bytes or the new ones, never a part.
+void write_file_atomically(const std::string& path, const std::string& bytes);
+// Makes a file's bytes survive a power cut.
+void sync_file(const std::string& path);
+// Makes the names in a folder survive a power cut: its new files, and renames into and out of it.
+void sync_folder(const std::string& path);
+// Renames a file or folder in one step and syncs the folders concerned. A folder is only put where nothing is, or over
+// an empty one.
+void rename_synced(const std::string& from, const std::string& to);
+// Bytes that may still be written to the file system that holds `path` (or its nearest ancestor that exists).
+int64_t free_bytes(const std::string& path);
+
+}  // namespace usam

@@ -1,0 +1,83 @@
+#include "src/io/jsonl.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "src/base/error.h"
+#include "src/io/atomic_file.h"
+
+namespace usam::io {
+namespace {
+
+// The size of the file up to the end of its last whole line; reads from the back.
+off_t whole_lines(int descriptor) {
+  off_t end = lseek(descriptor, 0, SEEK_END);
+  char block[4096];
+  while (end > 0) {
+    const off_t begin = std::max<off_t>(0, end - static_cast<off_t>(sizeof block));
+    const ssize_t count = pread(descriptor, block, static_cast<size_t>(end - begin), begin);
+    if (count <= 0) break;
+    for (ssize_t i = count; i > 0; --i)
+      if (block[i - 1] == '\n') return begin + i;
+    end = begin;
+  }
+  return 0;
+}
+
+}  // namespace
+
+JsonLinesWriter::JsonLinesWriter(const std::string& path) : path_(path) {
+  descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) user_error("{}: cannot open the file: {}", path, std::strerror(errno));
+  const off_t size = lseek(descriptor_, 0, SEEK_END), whole = whole_lines(descriptor_);
+  if (whole < size && ftruncate(descriptor_, whole) != 0) {
+    const int error = errno;
+    close(descriptor_);
+    user_error("{}: cannot cut the file: {}", path, std::strerror(error));
+  }
+}
+
+JsonLinesWriter::~JsonLinesWriter() {
+  close(descriptor_);
+}
+
+void JsonLinesWriter::write(const Json& row) {
+  const std::string line = row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  for (size_t done = 0; done < line.size();) {
+    const ssize_t written = ::write(descriptor_, line.data() + done, line.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) user_error("{}: cannot write the file: {}", path_, std::strerror(errno));
+    done += static_cast<size_t>(written);
+  }
+}
+
+int64_t cut_after(const std::string& path, const std::function<bool(const Json&)>& keep) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) {
+    if (std::filesystem::exists(path)) user_error("{}: cannot open the file: {}", path, std::strerror(errno));
+    return 0;
+  }
+  AtomicFile kept(path);
+  int64_t dropped = 0, number = 0;
+  for (std::string line; std::getline(stream, line);) {
+    ++number;
+    const bool is_whole = !stream.eof();
+    const Json row = Json::parse(line, nullptr, false);
+    if (is_whole && row.is_discarded())
+      user_error("{}:{}: the line is not valid JSON; remove or mend it", path, number);
+    if (is_whole && keep(row)) {
+      kept.write(line + "\n");
+    } else {
+      ++dropped;
+    }
+  }
+  if (dropped > 0) kept.commit();
+  return dropped;
+}
+
+}  // namespace usam::io

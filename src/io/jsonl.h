@@ -1,0 +1,30 @@
+#pragma once
+#include <functional>
+#include <string>
+
+#include "src/base/json.h"
+
+namespace usam::io {
+
+// Appends JSON values to a file, a line each, written at once: a reader never sees half a line but after a crash. The
+// file is made when absent; a last line without its end (a crash) is cut off first. UserError names the path.
+class JsonLinesWriter {
+ public:
+  explicit JsonLinesWriter(const std::string& path);
+  ~JsonLinesWriter();
+  JsonLinesWriter(const JsonLinesWriter&) = delete;
+  JsonLinesWriter& operator=(const JsonLinesWriter&) = delete;
+  // Numbers that JSON cannot hold (NaN, infinity) are written as null, bytes that are not UTF-8 as U+FFFD.
+  void write(const Json& row);
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+// Keeps the rows of a JSON lines file for which `keep` is true, and drops a last line without its end; the rewrite is
+// whole or absent. Returns the number of rows dropped (0 for an absent file). Used on resume to cut metrics.jsonl to
+// the checkpoint's step. UserError with file and line for a row that is not JSON.
+int64_t cut_after(const std::string& path, const std::function<bool(const Json&)>& keep);
+
+}  // namespace usam::io

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,14 @@ struct Cursor {
   bool operator==(const Cursor&) const = default;
 };
 
-// One micro-batch as the recipe asked for it. `keys` may be empty when every sample of it was skipped.
+// One micro-batch as the recipe asked for it. When every sample of it was skipped, and on the ranks that an epoch's
+// last round has no micro-batch for, `keys` and `fields` are empty: such a batch still takes part in the step, with
+// zero counts.
 struct Batch {
   std::vector<std::string> keys;
   std::vector<int64_t> rows;  // index of each sample in its source
   Cursor cursor;              // of this micro-batch
+  int64_t epoch_size = 0;     // micro-batches of this epoch over all ranks
   double audio_seconds = 0;
   std::map<std::string, BatchField> fields;
 
@@ -50,8 +54,11 @@ struct Batch {
 
 // A decoded clip after the front ends: what make_example() sees. Features are time-first: (T, F) or (samples).
 struct Clip {
-  double seconds = 0;  // of the audio as used (after truncation)
+  double seconds = 0;                             // of the audio as used (after truncation)
   std::map<std::string, torch::Tensor> features;  // by stream name
+  std::map<std::string, int64_t> samples;         // at each stream's rate, padding to the minimum included
+  std::optional<uint64_t>
+      draw;  // training: a number drawn for (seed, epoch, key, copy), for what the recipe randomises
 };
 
 // One sample's fields, before collation: tensors whose first axis is the one that is padded or packed.

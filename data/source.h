@@ -18,6 +18,13 @@ struct Row {
   int64_t line = 0;                     // 1-based line in it
 };
 
+// One appearance of a row in an epoch; `copy` counts the appearances of one row when its weight is above 1.
+struct Visit {
+  int64_t row = 0;
+  int64_t copy = 0;
+  bool operator==(const Visit&) const = default;
+};
+
 // A set of rows with random access by index. Thread-safe.
 class Source {
  public:
@@ -25,7 +32,15 @@ class Source {
   virtual int64_t size() const = 0;
   virtual Row row(int64_t index) const = 0;
   virtual double seconds(int64_t index) const = 0;  // duration alone, without building the row
-  virtual std::string name() const = 0;  // for messages: the manifest's path
+  virtual std::string name() const = 0;             // for messages: the manifest's path
+  // Where a row stands, for messages: `manifest:line`.
+  virtual std::string place(int64_t index) const { return name() + ":" + std::to_string(row(index).line); }
+  // The rows of an epoch in the source's own order: each row once, unless the source weights its rows.
+  virtual std::vector<Visit> visits(uint64_t /*seed*/, int64_t /*epoch*/) const {
+    std::vector<Visit> all(static_cast<size_t>(size()));
+    for (int64_t i = 0; i < size(); ++i) all[static_cast<size_t>(i)].row = i;
+    return all;
+  }
 };
 
 }  // namespace usam::data

@@ -1,0 +1,107 @@
+#include "data/clip_reader.h"
+
+#include <cmath>
+#include <mutex>
+#include <unordered_map>
+
+#include "data/audio/decode.h"
+#include "data/audio/resample.h"
+#include "data/augment/wave_augment.h"
+#include "data/plan.h"
+#include "src/base/error.h"
+
+namespace usam::data {
+namespace {
+
+torch::Tensor padded_to(const torch::Tensor& samples, int64_t size) {
+  if (samples.numel() >= size) return samples;
+  return torch::constant_pad_nd(samples, {0, size - samples.numel()});
+}
+
+class FileReader final : public ClipReader {
+ public:
+  FileReader(const DataPlan& plan, const ClipOptions& options) : options_(options), min_seconds_(plan.min_seconds) {
+    for (const Stream& stream : plan.streams) {
+      auto front_end = make_front_end(stream.front_end);
+      if (front_end->max_seconds() > 0 && options.max_seconds > front_end->max_seconds())
+        user_error("data.max_seconds is {}, but stream '{}' takes at most {} s; lower it", options.max_seconds,
+                   stream.name, front_end->max_seconds());
+      const int64_t least = std::max(stream.min_samples, front_end->min_samples());
+      streams_.push_back(
+          {stream.name, static_cast<double>(sample_rate(stream.front_end)), least, std::move(front_end)});
+    }
+  }
+
+  ReadClip read(int64_t, const Row& row, DrawKey key) const override {
+    audio::Audio audio = audio::decode(row.audio, options_.max_seconds + kLengthTolerance);
+    ReadClip result;
+    if (audio.is_cut && !options_.truncates) {
+      result.is_too_long = true;
+      return result;
+    }
+    result.is_truncated = audio.is_cut;
+    const double apart = std::abs(audio.seconds() - row.seconds);
+    result.is_misdeclared = !audio.is_cut && row.seconds > 0 && apart > 0.1 && apart > 0.05 * row.seconds;
+
+    const double speed = draw_speed(options_.augment, audio.seconds(), options_.max_seconds, key);
+    const double rate = static_cast<double>(audio.sample_rate) * speed;
+    torch::Tensor samples = audio.samples.slice(0, 0, static_cast<int64_t>(options_.max_seconds * rate));
+    samples = augment_wave(samples, options_.augment, key);
+    samples = padded_to(samples, static_cast<int64_t>(std::ceil(min_seconds_ * rate)));
+    result.clip.seconds = static_cast<double>(samples.numel()) / rate;
+    for (const auto& stream : streams_) {
+      const torch::Tensor resampled = padded_to(audio::resample(samples, rate, stream.rate), stream.min_samples);
+      result.clip.samples[stream.name] = resampled.numel();
+      result.clip.features[stream.name] = (*stream.front_end)(resampled);
+    }
+    return result;
+  }
+
+ private:
+  struct StreamReader {
+    std::string name;
+    double rate;
+    int64_t min_samples;
+    std::shared_ptr<const FrontEnd> front_end;
+  };
+  ClipOptions options_;
+  double min_seconds_;
+  std::vector<StreamReader> streams_;
+};
+
+class CachingReader final : public ClipReader {
+ public:
+  CachingReader(std::shared_ptr<const ClipReader> reader, int64_t megabytes)
+      : reader_(std::move(reader)), free_bytes_(megabytes * 1000000) {}
+
+  ReadClip read(int64_t index, const Row& row, DrawKey key) const override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = kept_.find(index); found != kept_.end()) return found->second;
+    }
+    ReadClip clip = reader_->read(index, row, key);
+    int64_t bytes = 200;  // the map's own
+    for (const auto& [name, features] : clip.clip.features) bytes += static_cast<int64_t>(features.nbytes());
+    const std::lock_guard lock(mutex_);
+    if (bytes <= free_bytes_ && kept_.try_emplace(index, clip).second) free_bytes_ -= bytes;
+    return clip;
+  }
+
+ private:
+  std::shared_ptr<const ClipReader> reader_;
+  mutable std::mutex mutex_;
+  mutable int64_t free_bytes_;
+  mutable std::unordered_map<int64_t, ReadClip> kept_;
+};
+
+}  // namespace
+
+std::shared_ptr<const ClipReader> make_file_reader(const DataPlan& plan, const ClipOptions& options) {
+  return std::make_shared<FileReader>(plan, options);
+}
+
+std::shared_ptr<const ClipReader> make_caching_reader(std::shared_ptr<const ClipReader> reader, int64_t megabytes) {
+  return std::make_shared<CachingReader>(std::move(reader), megabytes);
+}
+
+}  // namespace usam::data

@@ -1,0 +1,44 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/batch.h"
+#include "data/config.h"
+#include "data/features/front_end.h"
+#include "data/source.h"
+#include "src/tensor/rng.h"
+
+namespace usam::data {
+
+// A clip and what had to be done to it.
+struct ReadClip {
+  Clip clip;
+  bool is_too_long = false;     // beyond max_seconds where that is not truncated; `clip` is empty
+  bool is_truncated = false;    // cut to max_seconds
+  bool is_misdeclared = false;  // the manifest's duration is wrong by more than 0.1 s and 5 %
+};
+
+// Loads one sample up to its features. Thread-safe.
+class ClipReader {
+ public:
+  virtual ~ClipReader() = default;
+  // `key`: what random changes of the wave are drawn from. UserError: audio that cannot be read. The features may be
+  // shared with other readers: they must not be written to.
+  virtual ReadClip read(int64_t index, const Row& row, DrawKey key) const = 0;
+};
+
+struct ClipOptions {
+  double max_seconds = 30;
+  bool truncates = true;
+  AugmentConfig augment;  // its wave part; SpecAugment comes after the cache
+};
+
+// Decodes the file, cuts it, changes the wave, resamples it straight to each stream's rate, pads it to the streams'
+// minimum and computes their features.
+std::shared_ptr<const ClipReader> make_file_reader(const DataPlan& plan, const ClipOptions& options);
+
+// Keeps what `reader` returns until `megabytes` of features are held: first come, first kept, none dropped.
+std::shared_ptr<const ClipReader> make_caching_reader(std::shared_ptr<const ClipReader> reader, int64_t megabytes);
+
+}  // namespace usam::data

@@ -1,0 +1,78 @@
+#include "data/collate.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "src/base/error.h"
+
+namespace usam::data {
+namespace {
+
+torch::Tensor pad(const std::vector<torch::Tensor>& items, const torch::Tensor& lengths_B) {
+  std::vector<int64_t> shape = items.front().sizes().vec();
+  shape.front() = lengths_B.max().item<int64_t>();
+  shape.insert(shape.begin(), std::ssize(items));
+  torch::Tensor padded = torch::zeros(shape, items.front().options());
+  for (size_t b = 0; b < items.size(); ++b)
+    padded[static_cast<int64_t>(b)].slice(0, 0, items[b].size(0)).copy_(items[b]);
+  return padded;
+}
+
+void check_shapes(const std::string& name, const std::vector<torch::Tensor>& items) {
+  const auto rest = [](const torch::Tensor& x) { return x.dim() == 0 ? x.sizes() : x.sizes().slice(1); };
+  for (const auto& item : items) {
+    if (item.dim() != items.front().dim() || rest(item) != rest(items.front()) || item.dtype() != items.front().dtype())
+      internal_error("field '{}': samples of shape {} and {} cannot stand in one batch", name,
+                     fmt::join(items.front().sizes(), "x"), fmt::join(item.sizes(), "x"));
+  }
+}
+
+BatchField collate_field(const FieldSpec& spec, std::vector<torch::Tensor> items) {
+  BatchField field;
+  field.layout = spec.layout;
+  if (spec.layout == Layout::kList) {
+    field.items = std::move(items);
+    return field;
+  }
+  check_shapes(spec.name, items);
+  std::vector<int64_t> lengths;
+  for (const auto& item : items) lengths.push_back(item.dim() == 0 ? 1 : item.size(0));
+  field.lengths_B = torch::tensor(lengths, torch::kInt64);
+  if (items.front().dim() == 0) {
+    field.data = torch::stack(items);
+  } else {
+    field.data = spec.layout == Layout::kPacked ? torch::cat(items) : pad(items, field.lengths_B);
+  }
+  return field;
+}
+
+}  // namespace
+
+std::map<std::string, BatchField> collate(const std::vector<FieldSpec>& specs, const std::vector<Example>& examples) {
+  const at::NoGradGuard no_grad;
+  std::map<std::string, BatchField> fields;
+  if (examples.empty()) return fields;
+  for (const FieldSpec& spec : specs) {
+    std::vector<torch::Tensor> items;
+    for (const Example& example : examples) {
+      const auto found = example.find(spec.name);
+      if (found == example.end()) internal_error("an example lacks the field '{}'", spec.name);
+      items.push_back(found->second);
+    }
+    fields[spec.name] = collate_field(spec, std::move(items));
+  }
+  return fields;
+}
+
+Batch Batch::to(torch::Device device) const {
+  Batch moved = *this;
+  for (auto& [name, field] : moved.fields) {
+    if (field.data.defined()) field.data = field.data.to(device, /*non_blocking=*/true);
+    if (field.lengths_B.defined()) field.lengths_B = field.lengths_B.to(device, /*non_blocking=*/true);
+    for (auto& item : field.items) item = item.to(device, /*non_blocking=*/true);
+  }
+  return moved;
+}
+
+}  // namespace usam::data

@@ -11,6 +11,7 @@ namespace fs = std::filesystem;
 void describe(Fields& f, TokenizerConfig& c) {
   f("path", c.path, "folder that holds tokenizer.model, or that file").must_exist();
   f("train", c.train, "train a sentencepiece tokenizer from the labels and prompts of the training data");
+  f.from_scalar("path");
   f.rule([&c]() -> std::string {
     if (c.path.empty() == c.train.has_value()) return "";
     return c.train ? "A tokenizer has either `path` or `train`, not both." : "A tokenizer needs `path` or `train`.";

@@ -1,0 +1,261 @@
+// The numbered comments are the steps of design/usam.md section 2. Every mean, extremum and softmax runs over the valid
+// positions of its own sample (losses/masked.h).
+// B samples, A audios, J texts, T audio frames, W text tokens, D width, S slots, R = S + 1 rectified tokens.
+#include "losses/saclm.h"
+
+#include "losses/full_precision.h"
+#include "losses/masked.h"
+#include "src/base/error.h"
+#include "src/nn/frame_select.h"
+
+namespace usam::losses {
+namespace {
+
+namespace F = torch::nn::functional;
+
+// x / |x| along the last axis.
+torch::Tensor unit(const torch::Tensor& x) {
+  return F::normalize(x, F::NormalizeFuncOptions().dim(-1).eps(1e-8));
+}
+
+// n(x) = (x - min) / max(max - min, 1e-3) over each row's valid positions.
+torch::Tensor unit_range(const torch::Tensor& x_BT, const torch::Tensor& valid_BT) {
+  const auto low_B1 = masked_min(x_BT, valid_BT, 1).unsqueeze(1);
+  const auto high_B1 = masked_max(x_BT, valid_BT, 1).unsqueeze(1);
+  return ((x_BT - low_B1) / (high_B1 - low_B1).clamp_min(1e-3)).masked_fill(~valid_BT, 0);
+}
+
+// fp32, zeros at padding whatever stood there, and at least one position.
+std::pair<torch::Tensor, torch::Tensor> clean(const torch::Tensor& x, const torch::Tensor& valid) {
+  if (x.size(1) == 0)
+    return {torch::zeros({x.size(0), 1, x.size(2)}, x.options().dtype(torch::kFloat)),
+            torch::zeros({x.size(0), 1}, valid.options())};
+  return {x.to(torch::kFloat).masked_fill(~valid.unsqueeze(2), 0), valid};
+}
+
+Frames clean(const Frames& audio) {
+  auto [x_BTD, valid_BT] = clean(audio.x_BTD, audio.valid_BT);
+  return {x_BTD, valid_BT, audio.hz};
+}
+
+TextTokens clean(const TextTokens& text) {
+  auto [x_BWD, valid_BW] = clean(text.x_BWD.detach(), text.valid_BW);
+  return {x_BWD, valid_BW};
+}
+
+// 4. Alignment: S_ij = (mean_r max_k cos(r, w_jk) + mean_k max_r cos(r, w_jk)) / 2, r of audio i, k of text j -> (A,
+// J).
+torch::Tensor alignment(const torch::Tensor& rectified_ARD, const torch::Tensor& present_AR, const TextTokens& text) {
+  const auto A = rectified_ARD.size(0), R = rectified_ARD.size(1), J = text.x_BWD.size(0), W = text.x_BWD.size(1);
+  const auto cosine_ARJW =
+      unit(rectified_ARD).flatten(0, 1).matmul(unit(text.x_BWD).flatten(0, 1).t()).view({A, R, J, W});
+  const auto words_1JW = text.valid_BW.unsqueeze(0);
+  const auto per_token_ARJ = masked_max(cosine_ARJW, words_1JW.unsqueeze(1), 3);
+  const auto per_word_AJW = masked_max(cosine_ARJW, present_AR.view({A, R, 1, 1}), 1);
+  const auto similarity_AJ =
+      (masked_mean(per_token_ARJ, present_AR.unsqueeze(2), 1) + masked_mean(per_word_AJW, words_1JW, 2)) / 2;
+  const auto both_AJ = present_AR.any(1).unsqueeze(1).logical_and(text.valid_BW.any(1).unsqueeze(0));
+  return similarity_AJ.masked_fill(~both_AJ, 0);
+}
+
+// True negatives of each sample: both take part, j != i, and the texts differ.
+torch::Tensor true_negatives(const torch::Tensor& part_B, const torch::Tensor& same_text_BB) {
+  const auto self_BB = torch::eye(same_text_BB.size(0), same_text_BB.options());
+  return part_B.unsqueeze(1).logical_and(part_B.unsqueeze(0)).logical_and(~same_text_BB.logical_or(self_BB));
+}
+
+// 5. Hinge: (max_j [margin + S_ij - S_ii]+ + max_j [margin + S_ji - S_ii]+) / 2 over true negatives j, summed over i.
+torch::Tensor hinge(const torch::Tensor& similarity_BB, const torch::Tensor& negative_BB, double margin) {
+  if (similarity_BB.numel() == 0) return similarity_BB.sum();  // a micro-batch that lost all its samples
+  const auto positive_B1 = similarity_BB.diagonal().unsqueeze(1);
+  const auto row_B = (margin + similarity_BB - positive_B1).relu().masked_fill(~negative_BB, 0).amax(1);
+  const auto column_B = (margin + similarity_BB.t() - positive_B1).relu().masked_fill(~negative_BB, 0).amax(1);
+  return (row_B + column_B).sum() / 2;
+}
+
+}  // namespace
+
+SaclmImpl::SaclmImpl(SaclmConfig config, int64_t width) : config_(config) {
+  const auto problem = saclm_problem(config_);
+  if (!problem.empty()) throw UserError("loss.saclm: " + problem);
+  score_ = register_module("score", torch::nn::Sequential(nn::Linear(width, config_.score_hidden), torch::nn::ReLU(),
+                                                          nn::Linear(config_.score_hidden, 1)));
+  aggregate_ =
+      register_module("aggregate", torch::nn::Sequential(torch::nn::LayerNorm(torch::nn::LayerNormOptions({width})),
+                                                         nn::Linear(width, config_.slot_hidden), torch::nn::GELU(),
+                                                         nn::Linear(config_.slot_hidden, config_.slots)));
+  scale_ = register_parameter("scale", torch::ones({}));
+}
+
+// 1. Significance: p_t = sigmoid(score(stop(a_t))); here its logit.
+torch::Tensor SaclmImpl::importance_logits(const Frames& audio) {
+  return score_->forward(audio.x_BTD.detach()).squeeze(2);
+}
+
+// 1. text_t = max_k cos(a_t, w_k) or cos(a_t, mean_k w_k), self_t = cos(a_t, mean a); both in unit range, no gradient.
+SaclmImpl::Guide SaclmImpl::guide(const Frames& audio, const TextTokens& text) const {
+  const torch::NoGradGuard no_grad;
+  const auto frames_BTD = unit(audio.x_BTD);
+  const auto cosine_to = [&](const torch::Tensor& mean_BD) {
+    return frames_BTD.matmul(unit(mean_BD).unsqueeze(2)).squeeze(2);
+  };
+  const auto text_BT =
+      config_.text_score == TextScore::kAttention
+          ? masked_max(frames_BTD.matmul(unit(text.x_BWD).transpose(1, 2)), text.valid_BW.unsqueeze(1), 2)
+          : cosine_to(masked_mean(text.x_BWD, text.valid_BW.unsqueeze(2), 1));
+  const auto self_BT = cosine_to(masked_mean(audio.x_BTD, audio.valid_BT.unsqueeze(2), 1));
+  return {unit_range(text_BT, audio.valid_BT), unit_range(self_BT, audio.valid_BT)};
+}
+
+// 1. s_t = (1 - beta) p_t + beta / 2 (n(text_t) + n(self_t)).
+torch::Tensor SaclmImpl::significance(const torch::Tensor& logits_BT, const Guide& guide,
+                                      const torch::Tensor& valid_BT) const {
+  const auto scores_BT = (1 - config_.beta) * logits_BT.sigmoid() + config_.beta / 2 * (guide.text_BT + guide.self_BT);
+  return scores_BT.masked_fill(~valid_BT, 0);
+}
+
+// 2. Decision: m_t = 1 for the ceil(rho T) largest s_t (ties to the earlier frame), or for s_t > threshold, at least
+// one.
+torch::Tensor SaclmImpl::decide(const torch::Tensor& scores_BT, const torch::Tensor& valid_BT) const {
+  if (config_.decision == Decision::kTopK) return nn::mask_from_scores(scores_BT, valid_BT, config_.rho);
+  const auto above_BT = (scores_BT > config_.threshold).logical_and(valid_BT);
+  const auto largest_BT = nn::mask_from_scores(scores_BT, valid_BT, 0);  // one frame
+  return above_BT.logical_or(largest_BT.logical_and(~above_BT.any(1, /*keepdim=*/true)));
+}
+
+SaclmImpl::Rectified SaclmImpl::rectify(const Frames& audio, const FrameSelection& selection) {
+  const auto& [scores_BT, kept_BT] = selection;
+  // 2. Straight-through: m~ = m + s - stop(s).
+  const auto soft_BT = kept_BT.to(scores_BT.scalar_type()) + scores_BT - scores_BT.detach();
+  // 3. Rectification: slot r_k = sum over kept t of softmax_t(scale * G(a)_tk) m~_t a_t, the softmax over kept frames.
+  const auto weights_BTS = masked_softmax(scale_ * aggregate_->forward(audio.x_BTD), kept_BT.unsqueeze(2), 1);
+  const auto slots_BSD = weights_BTS.transpose(1, 2).matmul(soft_BT.unsqueeze(2) * audio.x_BTD);
+  // 3. The redundant frames are fused into one token, softmax_t(s_t) weighted; absent when none is redundant.
+  const auto redundant_BT = audio.valid_BT.logical_and(~kept_BT);
+  const auto fused_B1D = masked_softmax(scores_BT, redundant_BT, 1).unsqueeze(1).matmul(audio.x_BTD);
+  const auto slots_present_BS = kept_BT.any(1, /*keepdim=*/true).expand({-1, config_.slots});
+  return {torch::cat({slots_BSD, fused_B1D}, 1),
+          torch::cat({slots_present_BS, redundant_BT.any(1, /*keepdim=*/true)}, 1)};
+}
+
+// 6. Regularizer of each sample: (mean_t s_t - rho)^2, or 0.01 mean_t s_t -> (B).
+torch::Tensor SaclmImpl::regularizer(const torch::Tensor& scores_BT, const torch::Tensor& valid_BT) const {
+  const auto mean_B = masked_mean(scores_BT, valid_BT, 1);
+  return config_.regularizer == Regularizer::kRatio ? (mean_B - config_.rho).square() : 0.01 * mean_B;
+}
+
+SaclmOutput SaclmImpl::forward(const Frames& audio_in, const TextTokens& text_in, const torch::Tensor& same_text_BB) {
+  const FullPrecision guard;
+  const auto audio = clean(audio_in);
+  const auto text = clean(text_in);
+  const auto part_B = audio.valid_BT.any(1).logical_and(text.valid_BW.any(1));
+  const auto negative_BB = true_negatives(part_B, same_text_BB);
+
+  SaclmOutput out;
+  const auto logits_BT = importance_logits(audio);
+  const auto guides = guide(audio, text);
+  out.selection.scores_BT = significance(logits_BT, guides, audio.valid_BT);
+  out.selection.kept_BT = decide(out.selection.scores_BT, audio.valid_BT);
+  const auto rectified = rectify(audio, out.selection);
+  out.rectified_BRD = rectified.x_BRD;
+  out.present_BR = rectified.present_BR;
+  out.similarity_BB = alignment(out.rectified_BRD, out.present_BR, text);
+
+  // 7. Distillation of each sample: mean_t BCE(p_t, stop n(text_t)).
+  const auto entropy_BT = F::binary_cross_entropy_with_logits(
+      logits_BT, guides.text_BT, F::BinaryCrossEntropyWithLogitsFuncOptions().reduction(torch::kNone));
+  const auto distill_B = masked_mean(entropy_BT, audio.valid_BT, 1);
+
+  const auto over_samples = [&](const torch::Tensor& x_B) { return x_B.masked_fill(~part_B, 0).sum(); };
+  out.terms = {
+      {"saclm_hinge", hinge(out.similarity_BB, negative_BB, config_.margin), "hinge", config_.weight},
+      {"saclm_ratio", over_samples(regularizer(out.selection.scores_BT, audio.valid_BT)), "samples", config_.weight},
+      {"saclm_distill", over_samples(distill_B), "samples", config_.weight * config_.distill}};
+  out.metrics = metrics(out, logits_BT.detach(), audio.valid_BT, negative_BB);
+  return out;
+}
+
+// 8. Metrics: kept ratio, share of violated margins, p_t's agreement with the decision.
+std::vector<Metric> SaclmImpl::metrics(const SaclmOutput& out, const torch::Tensor& logits_BT,
+                                       const torch::Tensor& valid_BT, const torch::Tensor& negative_BB) const {
+  const torch::NoGradGuard no_grad;
+  const auto& kept_BT = out.selection.kept_BT;
+  const auto least_B1 = out.similarity_BB.diagonal().unsqueeze(1) - config_.margin;  // what a negative may reach
+  const auto violated = (out.similarity_BB > least_B1).logical_and(negative_BB).sum() +
+                        (out.similarity_BB.t() > least_B1).logical_and(negative_BB).sum();
+  const auto agree_BT = (decide(logits_BT.sigmoid(), valid_BT) == kept_BT).logical_and(valid_BT);
+  // One copy to the host for all of them.
+  const auto sums = torch::stack({kept_BT.sum(), valid_BT.sum(), violated, 2 * negative_BB.sum(), agree_BT.sum()})
+                        .to(torch::kCPU, torch::kDouble);
+  const auto* sum = sums.const_data_ptr<double>();
+  return {{"saclm_kept", sum[0], sum[1]}, {"saclm_violated", sum[2], sum[3]}, {"saclm_agreement", sum[4], sum[1]}};
+}
+
+torch::Tensor SaclmImpl::importance(const Frames& audio) {
+  const FullPrecision guard;
+  const torch::NoGradGuard no_grad;
+  const auto cleaned = clean(audio);
+  return importance_logits(cleaned).sigmoid().masked_fill(~cleaned.valid_BT, 0);
+}
+
+FrameSelection SaclmImpl::select(const Frames& audio_in, const TextTokens* text) {
+  const FullPrecision guard;
+  const torch::NoGradGuard no_grad;
+  const auto audio = clean(audio_in);
+  const auto logits_BT = importance_logits(audio);
+  const auto scores_BT = text ? significance(logits_BT, guide(audio, clean(*text)), audio.valid_BT)
+                              : logits_BT.sigmoid().masked_fill(~audio.valid_BT, 0);
+  return {scores_BT, decide(scores_BT, audio.valid_BT)};
+}
+
+// 8. Evaluation never rectifies an audio with its own text and compares it with another one's.
+torch::Tensor SaclmImpl::similarities(const Frames& audio_in, const TextTokens& text_in, Conditioning conditioning) {
+  const FullPrecision guard;
+  const torch::NoGradGuard no_grad;
+  const auto audio = clean(audio_in);
+  const auto text = clean(text_in);
+  if (conditioning == Conditioning::kNone) {
+    const auto rectified = rectify(audio, select(audio, nullptr));
+    return alignment(rectified.x_BRD, rectified.present_BR, text);
+  }
+  const auto A = audio.x_BTD.size(0), J = text.x_BWD.size(0);
+  std::vector<torch::Tensor> columns_A1;
+  for (int64_t j = 0; j < J; ++j) {
+    const TextTokens one{text.x_BWD.narrow(0, j, 1), text.valid_BW.narrow(0, j, 1)};
+    const TextTokens repeated{one.x_BWD.expand({A, -1, -1}), one.valid_BW.expand({A, -1})};
+    const auto rectified = rectify(audio, select(audio, &repeated));
+    columns_A1.push_back(alignment(rectified.x_BRD, rectified.present_BR, one));
+  }
+  return J == 0 ? torch::zeros({A, 0}, audio.x_BTD.options()) : torch::cat(columns_A1, 1);
+}
+
+Counts saclm_counts(const torch::Tensor& text_lengths_B, const torch::Tensor& same_text_BB) {
+  const auto part_B = text_lengths_B > 0;
+  const auto with_negative = true_negatives(part_B, same_text_BB).any(1).sum();
+  return {{"samples", part_B.sum().item<double>()}, {"hinge", with_negative.item<double>()}};
+}
+
+torch::Tensor equal_texts(const torch::Tensor& ids_BW, const torch::Tensor& valid_BW) {
+  const auto ids = ids_BW.masked_fill(~valid_BW, -1);
+  return (ids.unsqueeze(1) == ids.unsqueeze(0)).all(2);
+}
+
+std::vector<Metric> retrieval(const torch::Tensor& similarity_BB, const torch::Tensor& same_text_BB) {
+  const torch::NoGradGuard no_grad;
+  const auto everyone_B = torch::ones({similarity_BB.size(0)}, same_text_BB.options());
+  const auto negative_BB = true_negatives(everyone_B, same_text_BB);
+  const auto counted_B = negative_BB.any(1);
+  const auto positive_B = similarity_BB.diagonal();
+  const auto hits = [&](const torch::Tensor& s_BB) {
+    if (s_BB.numel() == 0) return 0.0;
+    return (positive_B > masked_max(s_BB, negative_BB, 1)).logical_and(counted_B).sum().item<double>();
+  };
+  const auto count = counted_B.sum().item<double>();
+  return {{"saclm_r1_text", hits(similarity_BB), count},
+          {"saclm_r1_audio", hits(similarity_BB.t()), count},
+          {"saclm_positive", positive_B.sum().item<double>(), static_cast<double>(positive_B.size(0))},
+          {"saclm_negative", similarity_BB.masked_fill(~negative_BB, 0).sum().item<double>(),
+           negative_BB.sum().item<double>()}};
+}
+
+}  // namespace usam::losses

@@ -1,0 +1,89 @@
+#pragma once
+// Semantic-aware contrastive loss (SACLM): design/usam.md section 2, after U-SAM (arXiv 2505.13880) and LAPS (CVPR
+// 2024). B samples, T audio frames, W text tokens, D width, R = slots + 1 rectified tokens.
+#include "losses/loss.h"
+#include "losses/saclm_config.h"
+#include "src/nn/linear.h"
+#include "src/tensor/frames.h"
+
+namespace usam::losses {
+
+// Input embeddings of the target texts without the end token; they receive no gradient.
+struct TextTokens {
+  torch::Tensor x_BWD;
+  torch::Tensor valid_BW;  // bool; the valid tokens of a row come first
+};
+
+// Which frames a decision keeps and the scores that it was made from; 0 and false at padding.
+struct FrameSelection {
+  torch::Tensor scores_BT;  // s_t in [0, 1]
+  torch::Tensor kept_BT;    // bool
+};
+
+struct SaclmOutput {
+  std::vector<Term> terms;  // saclm_hinge (counted by "hinge"), saclm_ratio and saclm_distill ("samples"), as sums
+  std::vector<Metric> metrics;
+  FrameSelection selection;
+  torch::Tensor rectified_BRD;  // slots, then the fused redundant token (zeros where absent)
+  torch::Tensor present_BR;     // bool
+  torch::Tensor similarity_BB;  // [audio, text]; 0 where one of the two takes no part
+};
+
+// The loss and its parameters (children score.0, score.2, aggregate.0, aggregate.1, aggregate.3 and `scale`). Computes
+// in fp32 whatever autocast says. A sample whose text or audio is empty takes no part: it adds nothing, is nobody's
+// negative and is not counted.
+class SaclmImpl : public torch::nn::Module {
+ public:
+  // width: of audio and text tokens. UserError for options that this version refuses.
+  SaclmImpl(SaclmConfig config, int64_t width);
+
+  // same_text (B, B) bool: pairs of samples whose texts are equal (the diagonal is treated as true).
+  SaclmOutput forward(const Frames& audio, const TextTokens& text, const torch::Tensor& same_text_BB);
+
+  // p_t, the learned importance of a frame, which needs no text: (B, T), 0 at padding, no gradient.
+  torch::Tensor importance(const Frames& audio);
+  // The decision for evaluation: with the samples' own texts, or from p_t alone when `text` is null. No gradient.
+  FrameSelection select(const Frames& audio, const TextTokens* text);
+  // Every audio against every text, for evaluation: (audios, texts), no gradient. kPair rectifies audio i for text j,
+  // kNone by p_t alone; an audio is never rectified with its own text for another one (that ranks noise above chance).
+  torch::Tensor similarities(const Frames& audio, const TextTokens& text, Conditioning conditioning);
+  torch::Tensor similarities(const Frames& audio, const TextTokens& text) {
+    return similarities(audio, text, config_.conditioning);
+  }
+
+  const SaclmConfig& config() const { return config_; }
+
+ private:
+  struct Guide {
+    torch::Tensor text_BT, self_BT;  // n(text_t) and n(self_t)
+  };
+  struct Rectified {
+    torch::Tensor x_BRD, present_BR;
+  };
+  torch::Tensor importance_logits(const Frames& audio);
+  Guide guide(const Frames& audio, const TextTokens& text) const;
+  torch::Tensor significance(const torch::Tensor& logits_BT, const Guide& guide, const torch::Tensor& valid_BT) const;
+  torch::Tensor decide(const torch::Tensor& scores_BT, const torch::Tensor& valid_BT) const;
+  Rectified rectify(const Frames& audio, const FrameSelection& selection);
+  torch::Tensor regularizer(const torch::Tensor& scores_BT, const torch::Tensor& valid_BT) const;
+  std::vector<Metric> metrics(const SaclmOutput& out, const torch::Tensor& logits_BT, const torch::Tensor& valid_BT,
+                              const torch::Tensor& negative_BB) const;
+
+  SaclmConfig config_;
+  torch::nn::Sequential score_, aggregate_;
+  torch::Tensor scale_;
+};
+TORCH_MODULE(Saclm);
+
+// What the terms are counted by, from the texts alone, for samples that have audio: "samples" (text not empty) and
+// "hinge" (of those, the ones with a true negative). text_lengths (B) int64 without the end token.
+Counts saclm_counts(const torch::Tensor& text_lengths_B, const torch::Tensor& same_text_BB);
+
+// Which rows of padded ids are equal over their valid tokens: ids (B, W) int64, valid (B, W) bool -> (B, B) bool.
+torch::Tensor equal_texts(const torch::Tensor& ids_BW, const torch::Tensor& valid_BW);
+
+// Retrieval figures of a similarity matrix [audio, text]: R@1 both ways (a hit beats every true negative; a tie is a
+// miss), mean positive and mean negative similarity. Sums and counts, so that batches add up.
+std::vector<Metric> retrieval(const torch::Tensor& similarity_BB, const torch::Tensor& same_text_BB);
+
+}  // namespace usam::losses

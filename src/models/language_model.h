@@ -1,7 +1,7 @@
 #pragma once
 #include <torch/torch.h>
 
-#include <vector>
+#include <memory>
 
 namespace usam {
 
@@ -9,12 +9,14 @@ namespace usam {
 class KvCache {
  public:
   virtual ~KvCache() = default;
-  virtual int64_t length() const = 0;                             // positions stored, padding included
-  virtual void select_rows(const torch::Tensor& rows_B) = 0;      // keeps, reorders or repeats rows (int64 indices)
+  virtual int64_t length() const = 0;                         // positions stored, padding included
+  virtual void select_rows(const torch::Tensor& rows_B) = 0;  // keeps, reorders or repeats rows (int64 indices)
+  // The same of a copy: this cache stays as it is, later steps of neither are seen by the other.
+  virtual std::unique_ptr<KvCache> copy_rows(const torch::Tensor& rows_B) const = 0;
 };
 
-// A causal transformer without its sampling: ids -> embeddings -> hidden states -> logits. Heads, losses and search live
-// outside. B rows, T positions, D width, V vocabulary.
+// A causal transformer without its sampling: ids -> embeddings -> hidden states -> logits. Heads, losses and search
+// live outside. B rows, T positions, D width, V vocabulary.
 class LanguageModel : public torch::nn::Module {
  public:
   virtual torch::Tensor embed(const torch::Tensor& ids) = 0;  // (...) int64 -> (..., D)

@@ -1,0 +1,99 @@
+#include "src/models/llama/config.h"
+
+#include <vector>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+namespace usam::llama {
+namespace {
+
+std::string missing_for_random(const Config& c) {
+  std::vector<std::string> missing;
+  if (!c.layers) missing.push_back("layers");
+  if (!c.hidden) missing.push_back("hidden");
+  if (!c.heads) missing.push_back("heads");
+  if (!c.intermediate) missing.push_back("intermediate");
+  return missing.empty() ? "" : "'init: random' needs " + join_words(missing) + " too";
+}
+
+std::string bad_heads(const Config& c) {
+  if (!c.heads || *c.heads < 1) return "";
+  if (c.kv_heads && *c.kv_heads > 0 && *c.heads % *c.kv_heads != 0)
+    return fmt::format("'heads' ({}) must be a multiple of 'kv_heads' ({})", *c.heads, *c.kv_heads);
+  if (!c.hidden || c.head_dim) return "";
+  if (*c.hidden % (2 * *c.heads) != 0)
+    return fmt::format("'hidden' ({}) must be an even multiple of 'heads' ({}), or 'head_dim' be given", *c.hidden,
+                       *c.heads);
+  return "";
+}
+
+std::string problem_of(const Config& c) {
+  if (c.init == Init::kPretrained)
+    return c.path.empty() ? "a language model needs 'path' (a Hugging Face folder) or 'init: random' with sizes" : "";
+  if (!c.path.empty()) return "'path' and 'init: random' exclude each other: leave one out";
+  if (c.head_dim && *c.head_dim % 2 != 0)
+    return fmt::format("'head_dim' ({}) must be even: the rotary embedding turns pairs of channels", *c.head_dim);
+  auto missing = missing_for_random(c);
+  return missing.empty() ? bad_heads(c) : missing;
+}
+
+// The folder's value, after a check that the config does not say otherwise.
+template <class T>
+void agree(const std::optional<T>& asked, T found, const char* key, const Config& c) {
+  if (asked && *asked != found)
+    user_error("'{}' is {} in the config but {} in {}/config.json: leave it out, or give the folder it belongs to", key,
+               *asked, found, c.path.value);
+}
+
+Sizes random_sizes(const Config& c, const Family& family, int64_t vocab_size) {
+  if (auto problem = problem_of(c); !problem.empty()) user_error("{}", problem);
+  if (vocab_size < 1) user_error("'init: random' needs a tokenizer: its size is the model's vocabulary");
+  Sizes s;
+  s.vocab = vocab_size;
+  s.layers = *c.layers, s.hidden = *c.hidden, s.heads = *c.heads, s.intermediate = *c.intermediate;
+  s.kv_heads = c.kv_heads.value_or(s.heads);
+  s.head_dim = c.head_dim.value_or(s.hidden / s.heads);
+  s.rope_theta = c.rope_theta.value_or(10000);
+  s.norm_eps = c.norm_eps.value_or(family.default_norm_eps);
+  s.is_tied = c.tied.value_or(false);
+  return s;
+}
+
+}  // namespace
+
+void describe(Fields& f, Config& c) {
+  f("path", c.path, "Hugging Face folder: config.json and safetensors").must_exist();
+  f.choice("init", c.init, {{"pretrained", Init::kPretrained}, {"random", Init::kRandom}},
+           "where initial weights come from");
+  f("layers", c.layers, "number of transformer blocks").at_least(1);
+  f("hidden", c.hidden, "width of the residual stream").at_least(2);
+  f("heads", c.heads, "query heads of a block").at_least(1);
+  f("kv_heads", c.kv_heads, "key and value heads of a block; default: as many as query heads").at_least(1);
+  f("head_dim", c.head_dim, "width of a head; default: hidden / heads").at_least(2);
+  f("intermediate", c.intermediate, "width of the feed-forward layer").at_least(1);
+  f("rope_theta", c.rope_theta, "base of the rotary embedding; default 10000").more_than(0);
+  f("norm_eps", c.norm_eps, "epsilon of the RMS norms; default: the family's").more_than(0);
+  f("tied", c.tied, "the output projection is the embedding; default false");
+  f.rule([&c] { return problem_of(c); });
+}
+
+Sizes resolve_sizes(const Config& c, const Family& family, int64_t vocab_size) {
+  if (c.init == Init::kRandom) return random_sizes(c, family, vocab_size);
+  Sizes s = read_sizes(c.path.value, family);
+  agree(c.layers, s.layers, "layers", c);
+  agree(c.hidden, s.hidden, "hidden", c);
+  agree(c.heads, s.heads, "heads", c);
+  agree(c.kv_heads, s.kv_heads, "kv_heads", c);
+  agree(c.head_dim, s.head_dim, "head_dim", c);
+  agree(c.intermediate, s.intermediate, "intermediate", c);
+  agree(c.rope_theta, s.rope_theta, "rope_theta", c);
+  agree(c.norm_eps, s.norm_eps, "norm_eps", c);
+  agree(c.tied, s.is_tied, "tied", c);
+  if (vocab_size > s.vocab)
+    user_error("The tokenizer has {} tokens but {}/config.json a vocabulary of {}: give the model's own tokenizer",
+               vocab_size, c.path.value, s.vocab);
+  return s;
+}
+
+}  // namespace usam::llama

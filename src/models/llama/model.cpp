@@ -1,0 +1,110 @@
+#include "src/models/llama/model.h"
+
+#include "src/base/error.h"
+
+namespace usam::llama {
+
+AttentionImpl::AttentionImpl(const Sizes& s, const Family& family, int64_t layer)
+    : layer_(layer),
+      head_dim_(s.head_dim),
+      q_proj_(s.hidden, s.heads * s.head_dim, family.has_qkv_bias),
+      k_proj_(s.hidden, s.kv_heads * s.head_dim, family.has_qkv_bias),
+      v_proj_(s.hidden, s.kv_heads * s.head_dim, family.has_qkv_bias),
+      o_proj_(s.heads * s.head_dim, s.hidden, false) {
+  register_module("q_proj", q_proj_);
+  register_module("k_proj", k_proj_);
+  register_module("v_proj", v_proj_);
+  register_module("o_proj", o_proj_);
+  if (!family.has_qk_norm) return;
+  q_norm_ = register_module("q_norm", nn::RmsNorm(s.head_dim, s.norm_eps));
+  k_norm_ = register_module("k_norm", nn::RmsNorm(s.head_dim, s.norm_eps));
+}
+
+torch::Tensor AttentionImpl::forward(const torch::Tensor& x_BTD, const Pass& pass) {
+  auto split = [this](const torch::Tensor& y) { return y.unflatten(-1, {-1, head_dim_}); };
+  auto queries = split(q_proj_(x_BTD)), keys = split(k_proj_(x_BTD)), values = split(v_proj_(x_BTD));
+  if (q_norm_) {
+    queries = q_norm_(queries).to(values.scalar_type());  // under autocast the norm's fp32 weight widens them
+    keys = k_norm_(keys).to(values.scalar_type());
+  }
+  queries = nn::rotate(queries.transpose(1, 2), pass.rotation);
+  keys = nn::rotate(keys.transpose(1, 2), pass.rotation);
+  values = values.transpose(1, 2);
+  if (pass.cache) std::tie(keys, values) = pass.cache->append(layer_, keys, values);
+  return o_proj_(nn::grouped_attention(queries, keys, values, pass.mask));
+}
+
+FeedForwardImpl::FeedForwardImpl(const Sizes& s)
+    : gate_proj_(s.hidden, s.intermediate, false),
+      up_proj_(s.hidden, s.intermediate, false),
+      down_proj_(s.intermediate, s.hidden, false) {
+  register_module("gate_proj", gate_proj_);
+  register_module("up_proj", up_proj_);
+  register_module("down_proj", down_proj_);
+}
+
+torch::Tensor FeedForwardImpl::forward(const torch::Tensor& x_BTD) {
+  return down_proj_(torch::silu(gate_proj_(x_BTD)) * up_proj_(x_BTD));
+}
+
+BlockImpl::BlockImpl(const Sizes& s, const Family& family, int64_t layer)
+    : input_layernorm_(s.hidden, s.norm_eps),
+      post_attention_layernorm_(s.hidden, s.norm_eps),
+      self_attn_(s, family, layer),
+      mlp_(s) {
+  register_module("input_layernorm", input_layernorm_);
+  register_module("self_attn", self_attn_);
+  register_module("post_attention_layernorm", post_attention_layernorm_);
+  register_module("mlp", mlp_);
+}
+
+torch::Tensor BlockImpl::forward(const torch::Tensor& x_BTD, const Pass& pass) {
+  auto attended_BTD = x_BTD + self_attn_(input_layernorm_(x_BTD), pass);
+  return attended_BTD + mlp_(post_attention_layernorm_(attended_BTD));
+}
+
+TrunkImpl::TrunkImpl(const Sizes& s, const Family& family)
+    : embed_tokens(s.vocab, s.hidden), norm(s.hidden, s.norm_eps) {
+  register_module("embed_tokens", embed_tokens);
+  register_module("layers", layers);
+  register_module("norm", norm);
+  for (int64_t i = 0; i < s.layers; ++i) layers->push_back(Block(s, family, i));
+}
+
+Decoder::Decoder(const Sizes& sizes, const Family& family)
+    : sizes_(sizes),
+      trunk_(sizes, family),
+      frequencies_(nn::rope_frequencies(sizes.head_dim, sizes.rope_theta, sizes.rope_scaling)) {
+  register_module("model", trunk_);
+  if (!sizes.is_tied) lm_head_ = register_module("lm_head", nn::Linear(sizes.hidden, sizes.vocab, false));
+}
+
+Pass Decoder::prepare(const torch::Tensor& positions_BT, const torch::Tensor& segments_BT, Cache* cache) const {
+  auto all_segments_BS = cache ? cache->append_segments(segments_BT) : segments_BT;
+  return {nn::rotation(frequencies_, positions_BT), nn::causal_mask(all_segments_BS, segments_BT.size(1)), cache};
+}
+
+torch::Tensor Decoder::forward(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
+                               const torch::Tensor& segments_BT, KvCache* cache) {
+  auto* own_cache = dynamic_cast<Cache*>(cache);
+  if (cache && !own_cache) internal_error("the cache given was made by another language model");
+  const auto pass = prepare(positions_BT, segments_BT, own_cache);
+  auto x_BTD = embeds_BTD;
+  for (const auto& layer : *trunk_->layers) x_BTD = layer->as<BlockImpl>()->forward(x_BTD, pass);
+  return trunk_->norm(x_BTD);
+}
+
+std::vector<torch::Tensor> Decoder::states(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
+                                           const torch::Tensor& segments_BT) {
+  const auto pass = prepare(positions_BT, segments_BT, nullptr);
+  std::vector<torch::Tensor> states{embeds_BTD};
+  for (const auto& layer : *trunk_->layers) states.push_back(layer->as<BlockImpl>()->forward(states.back(), pass));
+  states.back() = trunk_->norm(states.back());
+  return states;
+}
+
+torch::Tensor Decoder::logits(const torch::Tensor& hidden) {
+  return lm_head_ ? lm_head_(hidden) : torch::linear(hidden, trunk_->embed_tokens->weight);
+}
+
+}  // namespace usam::llama

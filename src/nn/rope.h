@@ -1,0 +1,35 @@
+#pragma once
+// Rotary position embedding (Su et al. 2021, arXiv 2104.09864), the variant that rotates the two halves of a head, as
+// Llama and Qwen do. B batch, H heads, T positions, K head width.
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <optional>
+
+namespace usam::nn {
+
+// How Llama 3.1 stretches low frequencies to longer contexts; the field names are those of config.json.
+struct Llama3RopeScaling {
+  double factor = 8;
+  double low_freq_factor = 1;
+  double high_freq_factor = 4;
+  int64_t original_max_position_embeddings = 8192;
+  bool operator==(const Llama3RopeScaling&) const = default;
+};
+
+// Radians a position for each pair of channels: (head_width / 2) fp32. `head_width` is even.
+torch::Tensor rope_frequencies(int64_t head_width, double theta,
+                               const std::optional<Llama3RopeScaling>& scaling = std::nullopt);
+
+// Cosine and sine of every position's angles, ready to be multiplied with queries and keys.
+struct Rotation {
+  torch::Tensor cos_B1TK, sin_B1TK;
+};
+
+// positions (B, T) int64; computed in fp32 and returned as fp32.
+Rotation rotation(const torch::Tensor& frequencies, const torch::Tensor& positions_BT);
+
+// Queries or keys (B, H, T, K) turned by their positions; same type as given.
+torch::Tensor rotate(const torch::Tensor& x_BHTK, const Rotation& by);
+
+}  // namespace usam::nn

@@ -30,6 +30,16 @@ Field& Field::check(std::function<std::string()> problem) {
   return *this;
 }
 
+namespace {
+
+std::vector<std::string> names_of(const ConfigChoices& choices) {
+  std::vector<std::string> names;
+  for (const auto& entry : choices) names.push_back(entry.first);
+  return names;
+}
+
+}  // namespace
+
 Field& Fields::add(const std::string& name, const std::string& type, const std::string& help) {
   for (const auto& field : fields) {
     if (field.name == name) internal_error("config field '{}' is described twice", name);
@@ -43,7 +53,7 @@ Field& Fields::add(const std::string& name, const std::string& type, const std::
 
 Field& Fields::part(const std::string& name, Part& value, const ConfigChoices& choices, const std::string& help,
                     const std::string& fallback) {
-  Field& field = add(name, "part", help);
+  Field& field = add(name, "part of type " + join_words(names_of(choices), "or"), help);
   field.parse = [&value, choices, fallback](const ConfigNode& node, ParseContext& ctx) {
     parse_part(node, ctx, value, choices, fallback);
   };
@@ -60,7 +70,7 @@ Field& Fields::part(const std::string& name, Part& value, const ConfigChoices& c
 
 Field& Fields::parts(const std::string& name, std::map<std::string, Part>& value, const ConfigChoices& choices,
                      const std::string& help) {
-  Field& field = add(name, "map of parts", help);
+  Field& field = add(name, "map of parts of type " + join_words(names_of(choices), "or"), help);
   field.parse = [&value, choices](const ConfigNode& node, ParseContext& ctx) {
     if (!node.is_map()) return ctx.fail_type(node, "a map");
     value.clear();
@@ -97,10 +107,8 @@ void Fields::from_scalar(const std::string& name) {
 
 namespace {
 
-std::vector<std::string> names_of(const ConfigChoices& choices) {
-  std::vector<std::string> names;
-  for (const auto& entry : choices) names.push_back(entry.first);
-  return names;
+std::string fallback_of(const Part& current, const std::string& fallback) {
+  return fallback.empty() ? current.type : fallback;
 }
 
 // The type that a part's map picks, or "" with the problem noted.
@@ -125,7 +133,9 @@ std::string pick_type(const ConfigNode& node, ParseContext& ctx, const ConfigCho
   return "";
 }
 
-Part make_part(const std::string& type, const ConfigChoices& choices) {
+// The struct that a part's keys are read into: the default's own where the type is the default's.
+Part start_part(const std::string& type, const ConfigChoices& choices, const Part& current) {
+  if (current.type == type && !current.empty()) return {type, current.config->clone()};
   auto choice = choices.find(type);
   if (choice == choices.end()) internal_error("the fallback type '{}' of a part is not registered", type);
   return {type, choice->second()};
@@ -232,10 +242,11 @@ void parse_fields(const ConfigNode& node, ParseContext& ctx, Fields& fields, con
   bool knows_all = true;
   if (fields.inlined) {
     read.insert("type");
-    std::string type = pick_type(node, ctx, fields.inlined->choices, fields.inlined->fallback);
+    std::string type =
+        pick_type(node, ctx, fields.inlined->choices, fallback_of(*fields.inlined->value, fields.inlined->fallback));
     knows_all = !type.empty();
     if (knows_all) {
-      *fields.inlined->value = make_part(type, fields.inlined->choices);
+      *fields.inlined->value = start_part(type, fields.inlined->choices, *fields.inlined->value);
       fields.inlined->value->config->describe_fields(part_fields);
       for (const auto& field : part_fields.fields) all.push_back(&field);
     }
@@ -257,9 +268,9 @@ void parse_part(const ConfigNode& node, ParseContext& ctx, Part& value, const Co
     return;
   }
   if (!node.is_map()) return ctx.fail_type(node, "a map with a 'type'");
-  std::string type = pick_type(node, ctx, choices, fallback);
+  std::string type = pick_type(node, ctx, choices, fallback_of(value, fallback));
   if (type.empty()) return;
-  Part part = make_part(type, choices);
+  Part part = start_part(type, choices, value);
   Fields fields;
   part.config->describe_fields(fields);
   parse_fields(node, ctx, fields, "type");

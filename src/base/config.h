@@ -124,8 +124,9 @@ struct Part {
 };
 
 // Collects the fields of one struct. Supported types: bool, int64_t, double, std::string, Path, structs with
-// describe(), and std::optional (null), std::vector, std::map<std::string, ...>, or vectors of (name, value) pairs: ordered maps, of these. A list or map that is written
-// replaces the default as a whole; a struct's keys replace its defaults one by one.
+// describe(), and std::optional (null), std::vector, std::map<std::string, ...>, or vectors of (name, value) pairs:
+// ordered maps, of these. A list or map that is written replaces the default as a whole; a struct's keys replace its
+// defaults one by one.
 class Fields {
  public:
   template <class T>
@@ -133,8 +134,9 @@ class Fields {
   template <class E>
   Field& choice(const std::string& name, E& value, std::vector<std::pair<std::string, E>> names,
                 const std::string& help);
-  // A part picked by `type:`; `fallback` is the type of a map that has no `type:` key ("" makes the key required). An
-  // absent part stays as the struct has it, or becomes the fallback with its defaults; `null` is an empty part.
+  // A part picked by `type:`; `fallback` is the type of a map that has no `type:` key. With "" it is the type of the
+  // struct's default, and where that is empty the key is required. An absent part stays as the struct has it, or
+  // becomes the fallback with its defaults; `null` is an empty part.
   Field& part(const std::string& name, Part& value, const ConfigChoices& choices, const std::string& help,
               const std::string& fallback = "");
   Field& parts(const std::string& name, std::map<std::string, Part>& value, const ConfigChoices& choices,

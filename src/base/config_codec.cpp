@@ -130,6 +130,9 @@ void Codec<Path>::parse(const ConfigNode& node, ParseContext& ctx, Path& value) 
     ctx.fail(node.mark, fmt::format("'{}': '{}' does not exist", ctx.key(), value.value));
   }
 }
+void Codec<Path>::parse_absent(const ConfigMark&, ParseContext&, Path& value) {
+  if (!value.empty()) value.value = std::filesystem::absolute(value.value).lexically_normal().string();
+}
 ConfigNode Codec<Path>::print(const Path& value) {
   return ConfigNode::scalar(value.value, true);
 }

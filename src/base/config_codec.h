@@ -141,6 +141,8 @@ struct Codec<std::string> : ScalarCodec<std::string> {
 template <>
 struct Codec<Path> : ScalarCodec<Path> {
   static void parse(const ConfigNode& node, ParseContext& ctx, Path& value);
+  static void parse_absent(const ConfigMark&, ParseContext&,
+                           Path& value);  // a default is relative to the working directory
   static ConfigNode print(const Path& value);
   static std::string type() { return "path"; }
 };
@@ -152,7 +154,9 @@ struct Codec<std::optional<T>> {
     if (!value) value.emplace();
     Codec<T>::parse(node, ctx, *value);
   }
-  static void parse_absent(const ConfigMark&, ParseContext&, std::optional<T>&) {}
+  static void parse_absent(const ConfigMark& mark, ParseContext& ctx, std::optional<T>& value) {
+    if (value) Codec<T>::parse_absent(mark, ctx, *value);
+  }
   static ConfigNode print(const std::optional<T>& value) { return value ? Codec<T>::print(*value) : ConfigNode(); }
   static std::string type() { return Codec<T>::type() + " or null"; }
   static void explain(const std::string& key, HelpWriter& help, const std::optional<T>* value) {

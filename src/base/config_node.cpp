@@ -1,6 +1,7 @@
 #include "src/base/config_node.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <regex>
 #include <set>
@@ -152,11 +153,6 @@ std::string text_as_yaml(const std::string& text) {
   return is_plain ? text : quoted(text);
 }
 
-std::string scalar_as_yaml(const ConfigNode& node) {
-  if (node.is_null()) return "null";
-  return node.is_quoted ? text_as_yaml(node.text) : node.text;
-}
-
 bool is_flow_list(const ConfigNode& node) {
   for (const auto& item : node.items) {
     if (item.is_map() || item.is_list()) return false;
@@ -176,16 +172,7 @@ void write_value(const ConfigNode& node, size_t indent, bool is_item, std::strin
     out += "\n";
     return write_block(node, indent + 2, false, out);
   }
-  if (node.is_map()) {
-    out += " {}";
-  } else if (node.is_list()) {
-    std::string items;
-    for (const auto& item : node.items) items += (items.empty() ? "" : ", ") + scalar_as_yaml(item);
-    out += " [" + items + "]";
-  } else {
-    out += " " + scalar_as_yaml(node);
-  }
-  out += "\n";
+  out += " " + to_flow_yaml(node) + "\n";
 }
 
 void write_block(const ConfigNode& node, size_t indent, bool is_first_indented, std::string& out) {
@@ -206,6 +193,16 @@ void write_block(const ConfigNode& node, size_t indent, bool is_first_indented, 
 }
 
 }  // namespace
+
+std::string to_flow_yaml(const ConfigNode& node) {
+  if (node.is_null()) return "null";
+  if (node.is_scalar()) return node.is_quoted ? text_as_yaml(node.text) : node.text;
+  std::vector<std::string> parts;
+  for (const auto& item : node.items) parts.push_back(to_flow_yaml(item));
+  for (const auto& entry : node.entries) parts.push_back(text_as_yaml(entry.key) + ": " + to_flow_yaml(entry.value));
+  std::string inside = fmt::format("{}", fmt::join(parts, ", "));
+  return node.is_map() ? "{" + inside + "}" : "[" + inside + "]";
+}
 
 std::string to_yaml(const ConfigNode& node) {
   std::string out;

@@ -68,5 +68,7 @@ ConfigNode merge_nodes(ConfigNode base, const ConfigNode& over, const std::strin
 
 // Block YAML that both yaml-cpp and PyYAML read back to the same values.
 std::string to_yaml(const ConfigNode& node);
+// The same on one line: `{path: a.jsonl, weight: 1.0}`.
+std::string to_flow_yaml(const ConfigNode& node);
 
 }  // namespace usam

@@ -90,7 +90,7 @@ class TreeBuilder : public YAML::EventHandler {
   ConfigMark mark_of(const YAML::Mark& mark) const { return {source_, mark.line + 1, mark.column + 1}; }
 
   [[noreturn]] void fail_now(const YAML::Mark& mark, const std::string& sentence) {
-    throw UserError(mark_of(mark).text() + ": " + sentence);
+    throw UnreadableYaml(mark_of(mark), sentence);
   }
 
   std::string core_tag(const std::string& tag, const ConfigMark& mark, const std::vector<std::string>& allowed) {
@@ -124,7 +124,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   void finish(ConfigNode node, YAML::anchor_t anchor) {
     if (++nodes_ > kMaxNodes)
-      throw UserError(fmt::format("{}: the file holds more than {} values", source_->name, kMaxNodes));
+      throw UnreadableYaml(node.mark, fmt::format("the text holds more than {} values", kMaxNodes));
     if (anchor) anchors_[anchor] = node;
     if (stack_.empty()) {
       root = std::move(node);
@@ -150,6 +150,10 @@ class TreeBuilder : public YAML::EventHandler {
 
   void take_value(Level& top, ConfigNode node) {
     top.has_key = false;
+    // yaml-cpp takes what follows for the place of a value that is left out.
+    if (node.is_null() && (node.mark.line != top.key_mark.line || node.mark.column < top.key_mark.column)) {
+      node.mark = top.key_mark;
+    }
     if (top.is_merge) {
       top.merges.push_back(std::move(node));
     } else if (const auto* first = top.node.find(top.key)) {
@@ -198,11 +202,12 @@ ConfigNode read_yaml(const std::string& text, std::shared_ptr<const ConfigSource
     if (!parser.HandleNextDocument(builder)) builder.root.mark = {source, 1, 1};
     TreeBuilder second(source, ctx);
     if (parser.HandleNextDocument(second)) {
-      throw UserError(fmt::format("{}: the file must hold one YAML document, not several", second.root.mark.text()));
+      throw UnreadableYaml(second.root.mark, source->is_override ? "this is not valid YAML: more follows the value"
+                                                                 : "a config is one YAML document, not several");
     }
   } catch (const YAML::Exception& e) {
     ConfigMark mark{source, e.mark.line + 1, e.mark.column + 1};
-    throw UserError(fmt::format("{}: this is not valid YAML: {}", mark.text(), e.msg));
+    throw UnreadableYaml(mark, "this is not valid YAML: " + e.msg);
   }
   return builder.root;
 }
@@ -372,8 +377,8 @@ ConfigNode read_config_tree(const std::string& file, const std::vector<std::stri
   for (const auto& text : overrides) {
     try {
       all = merge_nodes(std::move(all), read_override(text, order++, ctx), "", problems);
-    } catch (const UserError& e) {
-      ctx.fail({}, e.what());
+    } catch (const UnreadableYaml& e) {
+      ctx.fail(e.mark, e.sentence + " (quote a text that starts like this)");
     }
   }
   tree = merge_nodes(std::move(tree), all, "", problems);

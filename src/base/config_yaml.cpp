@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "src/base/config_codec.h"
 #include "src/base/config_reader.h"
 #include "src/base/error.h"
+#include "src/base/text.h"
 
 namespace usam {
 namespace {
@@ -25,13 +27,6 @@ namespace {
     text += problem.sentence;
   }
   throw UserError(text);
-}
-
-std::string value_text(const ConfigNode& node) {
-  ConfigNode list = ConfigNode::list();
-  list.items.push_back(node);
-  std::string text = to_yaml(list);
-  return text.substr(2, text.size() - 3);  // without "- " and the line's end
 }
 
 bool is_leaf(const ConfigNode& node) {
@@ -54,8 +49,8 @@ class Comparison {
     bool is_same_kind = before && after && before->kind == after->kind;
     bool has_leaf = (before && is_leaf(*before)) || (after && is_leaf(*after));
     if (has_leaf || (before && after && !is_same_kind)) {
-      std::string old_text = before ? value_text(*before) : "(absent)";
-      std::string new_text = after ? value_text(*after) : "(absent)";
+      std::string old_text = before ? to_flow_yaml(*before) : "(absent)";
+      std::string new_text = after ? to_flow_yaml(*after) : "(absent)";
       if (old_text != new_text) differences.push_back({key, old_text, new_text, is_resumable});
       return;
     }
@@ -111,7 +106,11 @@ std::vector<Difference> compare_configs(HeldConfigRef before, HeldConfigRef afte
 void HelpWriter::write(const std::string& key, Fields& fields, const std::string& note) {
   auto below = [&](const std::string& name) { return key.empty() ? name : key + "." + name; };
   if (fields.inlined) {
-    text += fmt::format("{} (type of part{}): {}\n", below("type"), note, fields.inlined->help);
+    std::vector<std::string> types;
+    for (const auto& entry : fields.inlined->choices) types.push_back(entry.first);
+    std::string facts = join_words(types, "or") +
+                        (fields.inlined->fallback.empty() ? ", required" : ", default " + fields.inlined->fallback);
+    text += fmt::format("{} ({}{}): {}\n", below("type"), facts, note, fields.inlined->help);
     write_choices(key, fields.inlined->choices);
   }
   for (const auto& field : fields.fields) {
@@ -120,7 +119,7 @@ void HelpWriter::write(const std::string& key, Fields& fields, const std::string
     if (field.is_required) {
       facts += ", required";
     } else if (is_leaf(value)) {
-      facts += ", default " + value_text(value);
+      facts += ", default " + to_flow_yaml(value);
     }
     if (field.is_resumable) facts += ", may change on resume";
     text += fmt::format("{} ({}{}): {}\n", below(field.name), facts, note, field.help);

@@ -1,0 +1,42 @@
+#include "src/base/program.h"
+
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "src/base/error.h"
+
+namespace usam::test {
+namespace {
+
+struct Outcome {
+  int code;
+  std::string text;
+};
+Outcome outcome(const std::function<int()>& program) {
+  testing::internal::CaptureStderr();
+  int code = run_program(program);
+  return {code, testing::internal::GetCapturedStderr()};
+}
+
+TEST(Program, ExitCodes) {
+  EXPECT_EQ(outcome([] { return kDone; }).code, 0);
+  EXPECT_EQ(outcome([] { return kPreempted; }).code, 75);
+  Outcome mistake = outcome([]() -> int { user_error("The file '{}' is empty.", "a%s"); });
+  EXPECT_EQ(mistake.code, 2);
+  EXPECT_EQ(mistake.text, "The file 'a%s' is empty.\n");
+  Outcome failure = outcome([]() -> int { internal_error("broken"); });
+  EXPECT_EQ(failure.code, 1);
+  EXPECT_EQ(failure.text, "usam failed: broken\n");
+  Outcome odd = outcome([]() -> int { throw 3; });
+  EXPECT_EQ(odd.code, 1);
+  EXPECT_EQ(odd.text, "usam failed with an exception of an unknown type.\n");
+}
+
+TEST(Program, VersionNamesTheCommit) {
+  EXPECT_TRUE(std::regex_match(version(), std::regex("usam [0-9]+\\.[0-9]+\\.[0-9]+ \\(([0-9a-f]{7,}|no commit)\\)")))
+      << version();
+}
+
+}  // namespace
+}  // namespace usam::test

@@ -10,11 +10,14 @@ namespace usam {
 
 // What an audio encoder gives: hidden states of equal shape with one mask.
 struct EncoderOutput {
-  std::vector<torch::Tensor> states_BTD;  // all layers, input first, when asked for; else the last state only
+  std::vector<torch::Tensor> states_BTD;  // all layers, input first, when asked for; else `last_BTD` only
   torch::Tensor valid_BT;                 // bool
   double hz = 0;
+  // The model's output. It is states_BTD.back(), unless a closing norm follows the last layer and all states were asked
+  // for: pre-norm HuBERT and CED (as Hugging Face, whose hidden_states[-1] then differs from last_hidden_state).
+  torch::Tensor last_BTD;
 
-  Frames last() const { return {states_BTD.back(), valid_BT, hz}; }
+  Frames last() const { return {last_BTD.defined() ? last_BTD : states_BTD.back(), valid_BT, hz}; }
 };
 
 // A speech, sound or music encoder: front-end features -> frames. A clip's output never depends on its neighbours in the
@@ -31,6 +34,8 @@ class AudioEncoder : public torch::nn::Module {
   virtual int64_t width() const = 0;
   virtual int64_t num_states() const = 0;  // length of states_BTD when all are asked for
   virtual double hz() const = 0;           // output frames a second
+  // Whether all states are to be combined into the stream unless a recipe says otherwise (MERT), rather than the last.
+  virtual bool prefers_all_states() const { return false; }
 };
 
 }  // namespace usam

@@ -1,0 +1,128 @@
+#include "src/models/encoder_source.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "src/base/error.h"
+#include "src/io/weights.h"
+
+namespace usam {
+
+void describe_source(Fields& f, EncoderSource& source, EncoderShape& shape) {
+  f("path", source.path, "Hugging Face folder with config.json and model.safetensors").must_exist();
+  f.choice("init", source.init, {{"pretrained", EncoderInit::kPretrained}, {"random", EncoderInit::kRandom}},
+           "pretrained: weights and sizes from the folder; random: new weights of the sizes written here");
+  f("width", shape.width, "width of the states (init: random)").at_least(1);
+  f("layers", shape.layers, "transformer blocks (init: random)").at_least(1);
+  f("heads", shape.heads, "attention heads (init: random)").at_least(1);
+  f("ffn", shape.ffn, "hidden width of the feed-forward part (init: random; default 4 x width)").at_least(1);
+  f.rule([&source, &shape] { return source_problem(source, shape); });
+}
+
+std::string source_problem(const EncoderSource& source, const EncoderShape& shape) {
+  if (!source.is_random() && source.path.empty())
+    return "an encoder needs 'path' (a Hugging Face folder) or 'init: random' with sizes";
+  if (!source.is_random()) return "";
+  if (!source.path.empty()) return "'path' and 'init: random' exclude each other: leave one out";
+  if (!shape.width || !shape.layers || !shape.heads) return "'init: random' needs the sizes width, layers and heads";
+  if (*shape.width % *shape.heads != 0)
+    return fmt::format("'width' ({}) must be a multiple of 'heads' ({})", *shape.width, *shape.heads);
+  return "";
+}
+
+FolderSizes::FolderSizes(std::string folder, std::string file)
+    : path_((std::filesystem::path(folder) / file).string()), json_(io::read_folder_json(folder, file)) {
+  if (!json_.is_object()) user_error("{}: the file is not a JSON object", path_);
+}
+
+const Json* FolderSizes::find(const std::string& json_key) const {
+  const auto found = json_.find(json_key);
+  return found == json_.end() || found->is_null() ? nullptr : &*found;
+}
+
+bool FolderSizes::has(const std::string& json_key) const {
+  return find(json_key) != nullptr;
+}
+
+void FolderSizes::expect_model_type(const std::vector<std::string>& types) {
+  const Json* type = find("model_type");
+  const std::string got = type && type->is_string() ? type->get<std::string>() : "";
+  if (std::find(types.begin(), types.end(), got) == types.end())
+    user_error("{}: model_type is '{}', but this encoder reads '{}'; give another folder or another 'type'", path_, got,
+               fmt::join(types, "' or '"));
+}
+
+template <class T>
+void FolderSizes::compare(const std::string& json_key, const std::string& key, const std::optional<T>& written,
+                          const T& value) {
+  if (written && *written != value)
+    problem(
+        fmt::format("'{}: {}' contradicts {}, where {} is {}; remove the key", key, *written, path_, json_key, value));
+}
+
+int64_t FolderSizes::size(const std::string& json_key, const std::string& key, const std::optional<int64_t>& written,
+                          std::optional<int64_t> fallback) {
+  const Json* found = find(json_key);
+  if (!found && !fallback) problem(fmt::format("{}: the key {} is missing", path_, json_key));
+  if (found && !found->is_number_integer()) problem(fmt::format("{}: {} is not a whole number", path_, json_key));
+  const int64_t value = found && found->is_number_integer() ? found->get<int64_t>() : fallback.value_or(0);
+  if (found && value < 1) problem(fmt::format("{}: {} is {}, but must be positive", path_, json_key, found->dump()));
+  compare(json_key, key, written, value);
+  return value;
+}
+
+bool FolderSizes::flag(const std::string& json_key, const std::string& key, const std::optional<bool>& written,
+                       std::optional<bool> fallback) {
+  const Json* found = find(json_key);
+  if (!found && !fallback) problem(fmt::format("{}: the key {} is missing", path_, json_key));
+  if (found && !found->is_boolean()) problem(fmt::format("{}: {} is neither true nor false", path_, json_key));
+  const bool value = found && found->is_boolean() ? found->get<bool>() : fallback.value_or(false);
+  compare(json_key, key, written, value);
+  return value;
+}
+
+std::vector<int64_t> FolderSizes::sizes(const std::string& json_key) {
+  std::vector<int64_t> values;
+  const Json* found = find(json_key);
+  if (found && found->is_array())
+    for (const auto& value : *found)
+      if (value.is_number_integer() && value.get<int64_t>() > 0) values.push_back(value.get<int64_t>());
+  if (!found || !found->is_array() || values.empty() || values.size() != found->size())
+    problem(fmt::format("{}: {} is not a list of positive whole numbers", path_, json_key));
+  return values;
+}
+
+void FolderSizes::require(const std::string& json_key, const Json& value) {
+  const Json* found = find(json_key);
+  if (found && *found != value)
+    problem(fmt::format("{}: {} is {}, but usam's model has {} only", path_, json_key, found->dump(), value.dump()));
+}
+
+double FolderSizes::number(const std::string& json_key, double fallback) {
+  const Json* found = find(json_key);
+  if (!found) return fallback;
+  if (!found->is_number()) problem(fmt::format("{}: {} is not a number", path_, json_key));
+  return found->is_number() ? found->get<double>() : fallback;
+}
+
+std::string FolderSizes::text(const std::string& json_key, const std::vector<std::string>& allowed) {
+  const Json* found = find(json_key);
+  const std::string value = found && found->is_string() ? found->get<std::string>() : "";
+  if (std::find(allowed.begin(), allowed.end(), value) == allowed.end())
+    problem(fmt::format("{}: {} is '{}', but usam's model knows '{}' only", path_, json_key, value,
+                        fmt::join(allowed, "' and '")));
+  return value;
+}
+
+void FolderSizes::check_heads(int64_t width, int64_t heads) {
+  if (heads > 0 && width % heads != 0)
+    problem(fmt::format("{}: a width of {} cannot be split over {} heads", path_, width, heads));
+}
+
+void FolderSizes::finish() const {
+  if (!problems_.empty()) user_error("{}", fmt::join(problems_, "\n"));
+}
+
+}  // namespace usam

@@ -14,7 +14,8 @@ class Bridge : public torch::nn::Module {
   virtual Frames forward(const Frames& frames) = 0;
   virtual int64_t output_frames(int64_t frames) const = 0;  // valid tokens of a row with so many valid frames
   virtual int64_t width() const = 0;                        // of its output
-  virtual double keep() const { return 1; }  // share of its tokens that reaches the language model (`prune`)
+  // Share of the tokens that is to reach the language model (PruneConfig); the caller drops the rest.
+  virtual double keep() const { return 1; }
 };
 
 // What a projector gives. E experts (1 where there are none).

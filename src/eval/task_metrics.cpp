@@ -178,8 +178,8 @@ const Metric& metric(const std::string& name) {
   for (const Metric& m : all_metrics())
     if (m.name == name) return m;
   const std::string nearest = nearest_name(name, metric_names());
-  user_error("There is no metric '{}'{}. There are {}.", name,
-             nearest.empty() ? "" : "; did you mean '" + nearest + "'?", join_words(metric_names()));
+  user_error("There is no metric '{}'{} There are {}.", name,
+             nearest.empty() ? "." : "; did you mean '" + nearest + "'?", join_words(metric_names()));
 }
 
 Hypotheses those_with(const Hypotheses& hypotheses, bool tags) {
@@ -187,6 +187,18 @@ Hypotheses those_with(const Hypotheses& hypotheses, bool tags) {
   std::copy_if(hypotheses.begin(), hypotheses.end(), std::back_inserter(kept),
                [tags](const Hypothesis& h) { return tags ? !h.scores.empty() : h.answer.has_value(); });
   return kept;
+}
+
+// The first of several references speaks for its sample; texts that are normalised to the same count as one.
+std::string most_frequent_reference(const Hypotheses& hypotheses, const text::Normalizer& normalizer) {
+  const auto label = [&](const Hypothesis& h) { return text::strip(normalizer(h.references.front())); };
+  std::map<std::string, int64_t> counts;
+  int64_t most = 0;
+  for (const Hypothesis& h : hypotheses)
+    if (h.answer) most = std::max(most, ++counts[label(h)]);
+  for (const Hypothesis& h : hypotheses)
+    if (h.answer && counts[label(h)] == most) return h.references.front();
+  return "";
 }
 
 }  // namespace
@@ -231,19 +243,12 @@ Json score(const Hypotheses& hypotheses, const Names& metrics, const ScoreOption
 }
 
 Json majority_score(const Hypotheses& hypotheses, const Names& metrics, const ScoreOptions& options) {
-  std::map<std::string, int64_t> counts;
-  const Hypothesis* most_frequent = nullptr;
-  int64_t most = 0;
-  for (const Hypothesis& h : hypotheses)
-    if (h.answer) most = std::max(most, ++counts[(*options.normalizer)(h.references.front())]);
+  const std::string majority = most_frequent_reference(hypotheses, *options.normalizer);
   Hypotheses constant = hypotheses;
   for (Hypothesis& h : constant) {
+    if (h.answer) h.answer = majority;
     for (auto& entry : h.scores) entry.second = 0.5;
-    if (!h.answer) continue;
-    if (!most_frequent && counts[(*options.normalizer)(h.references.front())] == most) most_frequent = &h;
   }
-  for (Hypothesis& h : constant)
-    if (h.answer) h.answer = most_frequent->references.front();
   const Json all = score(constant, metrics, options);
   Json out = Json::object();
   for (const std::string& name : metrics) out[name] = all[name];

@@ -15,8 +15,18 @@
 namespace usam {
 namespace {
 
+constexpr int64_t kSpecialPieces = 4;  // <unk>, <s>, </s> and the line break
+constexpr int64_t kBytePieces = 256;
+
 void expect_ok(const sentencepiece::util::Status& status, const std::string& what) {
   if (!status.ok()) user_error("{}: {}", what, status.error_message());
+}
+
+// Other than printable ASCII replaced, so that a message is text whatever the input was.
+std::string printable(std::string_view text) {
+  std::string out;
+  for (char c : text.substr(0, 60)) out += c >= ' ' && c < 127 ? c : '?';
+  return out;
 }
 
 class SentencepieceTokenizer final : public Tokenizer {
@@ -90,13 +100,6 @@ class SentencepieceTokenizer final : public Tokenizer {
     int id;
   };
 
-  // Invalid bytes replaced, so that a message is text whatever the input was.
-  static std::string printable(std::string_view text) {
-    std::string out;
-    for (char c : text.substr(0, 60)) out += c >= ' ' && c < 127 ? c : '?';
-    return out;
-  }
-
   // A word model spells an unknown word in bytes, its space mark (U+2581) included; decoded as bytes the mark would
   // stay in the text, so these three bytes are read as the mark's piece.
   static void join_space_bytes(std::vector<std::string>& pieces) {
@@ -166,12 +169,25 @@ std::string without_reserved(const std::string& text) {
 std::vector<std::string> training_texts(const std::vector<std::string>& texts) {
   std::vector<std::string> kept;
   for (const std::string& text : texts) {
-    if (!text::is_valid_utf8(text)) user_error("A text to train the tokenizer from is not valid UTF-8.");
+    if (!text::is_valid_utf8(text))
+      user_error("A text to train the tokenizer from is not valid UTF-8: '{}'.", printable(text));
     std::string line = without_reserved(text);
     if (!text::strip(line).empty()) kept.push_back(std::move(line));
   }
   if (kept.empty()) user_error("There is no text to train a tokenizer from: all labels and prompts are empty.");
   return kept;
+}
+
+// Turns the trainer's complaint into ours. Where vocab_size is below what the characters need, it reads "264 vs 282".
+[[noreturn]] void refuse(const SentencepieceTraining& options, const std::string& complaint) {
+  const std::string what = fmt::format("The tokenizer cannot be trained with type {} and vocab_size {}",
+                                       type_name(options.type), options.vocab_size);
+  const size_t needed = complaint.find(" vs ");
+  if (needed == std::string::npos) user_error("{}: {}", what, complaint);
+  user_error(
+      "{}: the special tokens{} and the characters of the texts need {} pieces. Raise vocab_size, or lower "
+      "character_coverage.",
+      what, options.byte_fallback ? ", the bytes of byte_fallback" : "", std::stoi(complaint.substr(needed + 4)));
 }
 
 }  // namespace
@@ -201,6 +217,11 @@ std::shared_ptr<Tokenizer> open_sentencepiece(const std::string& file) {
 
 std::shared_ptr<Tokenizer> train_sentencepiece(const std::vector<std::string>& texts,
                                                const SentencepieceTraining& options) {
+  const int64_t fixed = kSpecialPieces + (options.byte_fallback ? kBytePieces : 0);
+  if (options.vocab_size <= fixed)
+    user_error(
+        "A tokenizer of vocab_size {} has no room for text: the special tokens{} take {} pieces. Raise vocab_size.",
+        options.vocab_size, options.byte_fallback ? " and the bytes of byte_fallback" : "", fixed);
   const std::vector<std::string> lines = training_texts(texts);
   const auto flag = [](bool value) { return value ? "true" : "false"; };
   const std::unordered_map<std::string, std::string> arguments = {
@@ -223,11 +244,7 @@ std::shared_ptr<Tokenizer> train_sentencepiece(const std::vector<std::string>& t
   Texts iterator(lines);
   std::string model;
   const auto status = sentencepiece::SentencePieceTrainer::Train(arguments, &iterator, &model);
-  if (!status.ok())
-    user_error(
-        "The tokenizer could not be trained with type {} and vocab_size {}: {}. Raise vocab_size, or lower "
-        "character_coverage.",
-        type_name(options.type), options.vocab_size, status.error_message());
+  if (!status.ok()) refuse(options, status.error_message());
   return std::make_shared<SentencepieceTokenizer>(std::move(model), "the trained tokenizer");
 }
 

@@ -26,7 +26,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
          "--metrics", arguments.metrics,
          "comma-separated: wer, cer, bleu, accuracy, f1, map, roc_auc, mae, pearson; without it every task gets "
          "its own")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--normalizer", arguments.evaluate.normalizer, "none, basic, basic_letters or whisper_en")
       ->capture_default_str();
   app.add_option("--spelling", arguments.evaluate.spelling.value,
@@ -41,6 +42,7 @@ void add_options(CLI::App& app, Arguments& arguments) {
 
 int score(const Arguments& arguments) {
   using namespace usam;
+  for (const std::string& metric : arguments.metrics) eval::is_tag_metric(metric);  // refuses an unknown one
   const auto options = eval::score_options(arguments.evaluate);
   const auto hypotheses = eval::read_hypotheses(arguments.file);
   const std::string text = eval::score_report(hypotheses, arguments.metrics, options).dump(2) + "\n";

@@ -48,6 +48,12 @@ TEST_F(UsamScore, PrintsTheMetricsAskedFor) {
   EXPECT_EQ(got.errors, "");
 }
 
+TEST_F(UsamScore, OptionsMayComeFirst) {
+  const Outcome got = run("--metrics wer,cer " + file_);
+  ASSERT_EQ(got.code, 0) << got.errors;
+  EXPECT_TRUE(Json::parse(got.output).contains("cer"));
+}
+
 TEST_F(UsamScore, NormalizerMatters) {
   const Outcome got = run(file_ + " --metrics wer --normalizer none");
   EXPECT_DOUBLE_EQ(Json::parse(got.output)["wer"].get<double>(), 3.0 / 5);

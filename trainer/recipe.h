@@ -38,10 +38,15 @@ class Recipe {
   // Trainable parameters in a fixed order; also what a checkpoint holds. Every one is touched in every step.
   virtual std::vector<ParameterGroup> groups() = 0;
   virtual torch::nn::Module& module() = 0;
+  // What training changes beside the parameters (running statistics), by path; a checkpoint holds it too.
+  virtual std::vector<std::pair<std::string, torch::Tensor>> statistics() { return {}; }
   // Train mode for what is trained; frozen parts stay in evaluation mode.
   virtual void train(bool on) = 0;
-  // Writes what inference needs beside the trainables into a checkpoint under construction: tokenizer/, adapter/, base.json.
+  // Writes what inference needs beside the trainables into a checkpoint under construction: tokenizer/, adapter/,
+  // base.json.
   virtual void save_assets(const std::string& folder) const = 0;
+  // UserError where a checkpoint's assets say that it was trained on other frozen values than there are now.
+  virtual void check_assets(const std::string& folder) const = 0;
 };
 
 }  // namespace usam

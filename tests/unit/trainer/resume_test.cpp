@@ -1,0 +1,128 @@
+// A run that is cut short and continued leaves the same bytes as one that is not.
+#include <csignal>
+#include <set>
+
+#include "tests/train/toy_run.h"
+
+namespace usam {
+namespace {
+
+using test::toy_config;
+using test::toy_parts;
+
+constexpr int64_t kSteps = 10;
+
+test::ToyOptions with_dropout() {
+  return {.dropout = 0.4, .uses_bias = true, .on_forward = {}};
+}
+
+// Sends a signal while the given micro-batch is computed, once.
+test::ToyOptions stopping_at(data::Cursor where, int signal) {
+  test::ToyOptions options = with_dropout();
+  auto done = std::make_shared<bool>(false);
+  options.on_forward = [=](const data::Batch& batch) {
+    if (batch.cursor == where && !std::exchange(*done, true)) raise(signal);
+  };
+  return options;
+}
+
+void expect_equal_runs(const std::filesystem::path& a, const std::filesystem::path& b) {
+  for (const char* name : {"model.safetensors", "optimizer.safetensors", "state.json"})
+    EXPECT_EQ(test::content(a / "last" / name), test::content(b / "last" / name)) << name;
+  EXPECT_EQ(test::lines(a / "metrics.jsonl"), test::lines(b / "metrics.jsonl"));
+  EXPECT_EQ(std::filesystem::read_symlink(a / "best"), std::filesystem::read_symlink(b / "best"));
+  EXPECT_EQ(test::content(a / "best/model.safetensors"), test::content(b / "best/model.safetensors"));
+}
+
+class Resume : public ::testing::Test {
+ protected:
+  void SetUp() override { Trainer(toy_config(kSteps), toy_parts(whole(), with_dropout())).run(); }
+  std::string whole() const { return folder_.path() / "whole"; }
+  std::string cut() const { return folder_.path() / "cut"; }
+  // Starts or continues the run that is cut.
+  Outcome go_on(test::ToyOptions options) {
+    Trainer trainer(toy_config(kSteps), toy_parts(cut(), std::move(options)));
+    if (const std::string from = choose_resume(cut(), "auto"); !from.empty()) trainer.resume(from);
+    return trainer.run();
+  }
+
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(Resume, EqualsAnUninterruptedRunBitForBit) {
+  // In the first step, in the last one of an epoch, and in the middle of the next.
+  EXPECT_EQ(go_on(stopping_at({0, 1}, SIGTERM)), Outcome::kPreempted);
+  EXPECT_EQ(list_checkpoints(cut()).back().step, 1);
+  EXPECT_EQ(go_on(stopping_at({0, 6}, SIGUSR1)), Outcome::kPreempted);
+  EXPECT_EQ(list_checkpoints(cut()).back().step, 4);
+  EXPECT_EQ(go_on(stopping_at({1, 3}, SIGINT)), Outcome::kPreempted);
+  EXPECT_EQ(list_checkpoints(cut()).back().step, 6);
+  EXPECT_EQ(go_on(with_dropout()), Outcome::kFinished);
+  expect_equal_runs(whole(), cut());
+}
+
+TEST_F(Resume, ATornCheckpointIsSkippedAndMadeAgain) {
+  EXPECT_EQ(go_on(stopping_at({1, 3}, SIGTERM)), Outcome::kPreempted);
+  const std::string torn = cut() + "/checkpoint-6";
+  std::filesystem::resize_file(torn + "/model.safetensors",
+                               std::filesystem::file_size(torn + "/model.safetensors") - 1);
+  EXPECT_EQ(choose_resume(cut(), "auto"), cut() + "/checkpoint-4");
+  EXPECT_EQ(go_on(with_dropout()), Outcome::kFinished);
+  EXPECT_TRUE(checkpoint_problems(torn).empty());
+  expect_equal_runs(whole(), cut());
+}
+
+TEST_F(Resume, ACrashLosesNothingButTime) {
+  test::ToyOptions options = with_dropout();
+  options.on_forward = [](const data::Batch& batch) {
+    if (batch.cursor == data::Cursor{1, 5}) throw std::runtime_error("power cut");
+  };
+  EXPECT_THROW(go_on(options), std::runtime_error);  // at step 7: metrics.jsonl is ahead of checkpoint-6
+  std::filesystem::remove(cut() + "/last");
+  std::filesystem::create_directory(cut() + "/.checkpoint-8.partial");
+  EXPECT_EQ(go_on(with_dropout()), Outcome::kFinished);
+  expect_equal_runs(whole(), cut());
+  EXPECT_EQ(test::names_in(whole()), test::names_in(cut()));
+}
+
+TEST_F(Resume, AFinishedRunHasNothingLeftToDo) {
+  const auto before = std::filesystem::last_write_time(whole() + "/metrics.jsonl");
+  Trainer trainer(toy_config(kSteps), toy_parts(whole()));
+  trainer.resume(choose_resume(whole(), "auto"));
+  EXPECT_EQ(trainer.run(), Outcome::kFinished);
+  EXPECT_EQ(std::filesystem::last_write_time(whole() + "/metrics.jsonl"), before);
+}
+
+TEST_F(Resume, IntoAnotherFolder) {
+  Trainer trainer(toy_config(kSteps), toy_parts(cut(), with_dropout()));
+  trainer.resume(choose_resume(cut(), whole() + "/checkpoint-6"));
+  EXPECT_FALSE(trainer.state().best.has_value());  // it stayed behind
+  trainer.run();
+  EXPECT_EQ(test::content(whole() + "/last/model.safetensors"), test::content(cut() + "/last/model.safetensors"));
+  EXPECT_EQ(test::lines(cut() + "/metrics.jsonl")[0]["step"], 7);
+}
+
+TEST_F(Resume, RefusesAnotherSeedAndAnUnevenNumberOfRanks) {
+  TrainerParts parts = toy_parts(cut());
+  parts.seed = 21;
+  Trainer other(toy_config(kSteps), parts);
+  EXPECT_EQ(test::message_of([&] { other.resume(whole() + "/checkpoint-6"); }),
+            whole() + "/checkpoint-6 was made with seed 20, this run has seed 21.");
+  Trainer three(toy_config(kSteps), toy_parts(cut(), {}, dist::thread_ranks(3)[1]));
+  EXPECT_EQ(test::message_of([&] { three.resume(whole() + "/checkpoint-6"); }),
+            whole() +
+                "/checkpoint-6: its steps have 2 micro-batches, which 3 ranks cannot share evenly. Use a number of "
+                "ranks that divides 2.");
+}
+
+TEST_F(Resume, NoticesThatTheDataShrank) {
+  TrainerParts parts = toy_parts(cut(), with_dropout());
+  parts.train = test::toy_batches(4);
+  Trainer trainer(toy_config(kSteps), parts);
+  trainer.resume(whole() + "/checkpoint-6");
+  EXPECT_EQ(test::message_of([&] { trainer.run(); }),
+            "Epoch 1 has 4 micro-batches, and the run stands at number 4: the training data changed, or is empty.");
+}
+
+}  // namespace
+}  // namespace usam

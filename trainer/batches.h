@@ -1,0 +1,30 @@
+#pragma once
+// What the trainer asks of the data: micro-batches by position. The program wires it to data/.
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "data/batch.h"
+
+namespace usam {
+
+// One rank's micro-batches, in order, from a cursor to the end of its epoch.
+//
+// From cursor (e, m) rank r of R gets the micro-batches m + r, m + r + R, ... of epoch e. Every rank gets equally many:
+// a rank whose turn lies beyond the end of the epoch gets a batch without samples, so that collectives inside a forward
+// pass meet. After the last round, nullopt.
+class BatchStream {
+ public:
+  virtual ~BatchStream() = default;
+  virtual std::optional<data::Batch> next() = 0;
+};
+
+// A data set as the trainer sees it.
+struct Batches {
+  // How many micro-batches an epoch has, over all ranks; pure, and the same on every rank.
+  std::function<int64_t(int64_t epoch)> micro_batches;
+  // Starts reading at a cursor. The stream before it is destroyed first.
+  std::function<std::unique_ptr<BatchStream>(data::Cursor)> open;
+};
+
+}  // namespace usam

@@ -1,0 +1,50 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace usam {
+
+// What a look at a run shows.
+struct ProgressState {
+  int64_t step = 0, total = 0;  // done, of
+  double loss = 0, lr = 0;
+  double steps_per_second = 0, audio_per_second = 0;  // audio: seconds of audio a second
+
+  double seconds_left() const {
+    return steps_per_second > 0 ? static_cast<double>(total - step) / steps_per_second : 0;
+  }
+};
+
+// Speed over about the last twenty steps; the clock runs only inside a step, not during evaluation or saving.
+class Pace {
+ public:
+  void add(double seconds, double audio_seconds);
+  double steps_per_second() const { return seconds_ > 0 ? steps_ / seconds_ : 0; }
+  double audio_per_second() const { return seconds_ > 0 ? audio_ / seconds_ : 0; }
+
+ private:
+  double steps_ = 0, seconds_ = 0, audio_ = 0;
+};
+
+// "step 120/3000 loss 2.3456 lr 4.10e-05 | 1.52 steps/s, 61 s audio/s | 31 min 40 s left"
+std::string progress_line(const ProgressState& state);
+// The same behind a bar, cut to `columns`.
+std::string progress_bar(const ProgressState& state, int columns, bool color);
+
+// Shows a run on standard error: a bar that is redrawn on a terminal, plain log lines elsewhere. NO_COLOR is respected.
+class Progress {
+ public:
+  explicit Progress(bool shown);  // false: silent (every rank but the first)
+  ~Progress();
+  // Redraws the bar (at most ten times a second); elsewhere writes a line when the step is a logged one.
+  void update(const ProgressState& state, bool logged);
+  // Wipes the bar before other lines are written; the next update draws it again.
+  void clear();
+
+ private:
+  bool shown_, terminal_, color_, drawn_ = false;
+  std::chrono::steady_clock::time_point last_draw_;
+};
+
+}  // namespace usam

@@ -1,0 +1,131 @@
+#include "trainer/sums.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "src/base/error.h"
+
+namespace usam {
+namespace {
+
+double count_of(const std::string& term, const std::string& name, const Counts& counts) {
+  const auto found = counts.find(name);
+  if (found == counts.end())
+    internal_error("term '{}' is divided by '{}', which the recipe does not count", term, name);
+  return found->second;
+}
+
+// Passes the loss through and hands every parameter an undefined gradient, which autograd takes for zero.
+class Touch : public torch::autograd::Function<Touch> {
+ public:
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& loss,
+                               const torch::autograd::variable_list& parameters) {
+    context->saved_data["parameters"] = static_cast<int64_t>(parameters.size());
+    return loss.clone();
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    gradients.resize(1 + static_cast<size_t>(context->saved_data["parameters"].toInt()));
+    return gradients;
+  }
+};
+
+}  // namespace
+
+std::vector<std::string> gather_texts(const std::string& text, dist::Communicator& ranks) {
+  if (ranks.world() == 1) return {text};
+  torch::Tensor sizes = torch::zeros({ranks.world()}, torch::kInt64);
+  sizes[ranks.rank()] = static_cast<int64_t>(text.size());
+  ranks.all_reduce(sizes);
+  const int64_t longest = sizes.max().item<int64_t>();
+  torch::Tensor bytes = torch::zeros({ranks.world(), longest}, torch::kInt32);  // summed: each row has one writer
+  int32_t* mine = bytes[ranks.rank()].data_ptr<int32_t>();
+  for (size_t i = 0; i < text.size(); ++i) mine[i] = static_cast<unsigned char>(text[i]);
+  ranks.all_reduce(bytes);
+  std::vector<std::string> texts;
+  for (int64_t rank = 0; rank < ranks.world(); ++rank) {
+    const int32_t* row = bytes[rank].data_ptr<int32_t>();
+    texts.emplace_back(row, row + sizes[rank].item<int64_t>());
+  }
+  return texts;
+}
+
+Sums sum_over_ranks(const Sums& sums, dist::Communicator& ranks) {
+  if (ranks.world() == 1) return sums;
+  std::string text;  // name, 0, eight bytes
+  for (const auto& [name, value] : sums) {
+    text += name + '\0';
+    text.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  }
+  Sums total;
+  for (const std::string& from : gather_texts(text, ranks))
+    for (size_t at = 0; at < from.size();) {
+      const std::string name = from.c_str() + at;
+      double value = 0;
+      std::memcpy(&value, from.data() + at + name.size() + 1, sizeof(value));
+      total[name] += value;
+      at += name.size() + 1 + sizeof(value);
+    }
+  return total;
+}
+
+void add(Counts& total, const Counts& more) {
+  for (const auto& [name, count] : more) total[name] += count;
+}
+
+torch::Tensor weighted_loss(const std::vector<Term>& terms, const Counts& counts) {
+  torch::Tensor loss;
+  for (const Term& term : terms) {
+    const double count = count_of(term.name, term.count, counts);
+    if (count == 0 || term.weight == 0) continue;
+    const torch::Tensor part = term.sum * (term.weight / count);
+    loss = loss.defined() ? loss + part : part;
+  }
+  return loss.defined() ? loss : torch::zeros({});
+}
+
+torch::Tensor touch(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters) {
+  return Touch::apply(loss, parameters);
+}
+
+void Tally::add(const StepOutput& output) {
+  for (const Term& term : output.terms) {
+    TermSum& kept = terms_[term.name];
+    const torch::Tensor sum = term.sum.detach().to(torch::kFloat64);
+    kept = {kept.sum.defined() ? kept.sum + sum : sum, term.count, term.weight};
+  }
+  for (const Metric& metric : output.metrics) {
+    metrics_[metric.name].sum += metric.sum;
+    metrics_[metric.name].count += metric.count;
+  }
+}
+
+Figures Tally::figures(const Counts& counts, dist::Communicator& ranks) const {
+  std::vector<torch::Tensor> pieces;
+  for (const auto& [name, term] : terms_) pieces.push_back(term.sum.reshape({}));
+  const torch::Tensor values = pieces.empty() ? torch::zeros({0}, torch::kFloat64) : torch::stack(pieces).cpu();
+  Sums sums;
+  int64_t next = 0;
+  for (const auto& [name, term] : terms_) sums["term " + name] = values[next++].item<double>();
+  for (const auto& [name, metric] : metrics_) {
+    sums["sum " + name] = metric.sum;
+    sums["count " + name] = metric.count;
+  }
+  sums = sum_over_ranks(sums, ranks);
+
+  Figures figures;
+  for (const auto& [name, term] : terms_) {
+    const double count = count_of(name, term.count, counts);
+    const double mean = count == 0 ? 0 : sums["term " + name] / count;
+    figures.values[name] = mean;
+    if (term.weight != 0) figures.loss += term.weight * mean;
+  }
+  for (const auto& [key, sum] : sums) {
+    if (!key.starts_with("sum ")) continue;
+    const std::string name = key.substr(4);
+    if (const double count = sums["count " + name]; count != 0) figures.values[name] = sum / count;
+  }
+  return figures;
+}
+
+}  // namespace usam

@@ -1,0 +1,52 @@
+#pragma once
+// Sums over the micro-batches of a step (or of an evaluation) and over ranks.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "losses/loss.h"
+#include "src/dist/communicator.h"
+#include "trainer/recipe.h"
+
+namespace usam {
+
+using Sums = std::map<std::string, double>;
+
+// Every rank's text, in rank order, on every rank.
+std::vector<std::string> gather_texts(const std::string& text, dist::Communicator& ranks);
+// Entry by entry over the ranks, in rank order; a rank need not have every name.
+Sums sum_over_ranks(const Sums& sums, dist::Communicator& ranks);
+void add(Counts& total, const Counts& more);
+
+// sum of weight * sum / count over the terms of a micro-batch, with the counts of the whole step. A term whose count or
+// weight is 0 takes no part, not even as 0 * NaN.
+torch::Tensor weighted_loss(const std::vector<Term>& terms, const Counts& counts);
+// The loss itself, with every parameter an input of its graph: one that the batch did not use gets a gradient of zero,
+// whatever it holds, and a data-parallel reducer hears of it. (As adding p.reshape(-1).slice(0, 0, 0).sum() does,
+// without filling a tensor of zeros for every parameter.)
+torch::Tensor touch(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters);
+
+// The loss of a step and its parts, each unweighted: terms as sum / count, metrics as means.
+struct Figures {
+  double loss = 0;
+  std::map<std::string, double> values;
+};
+
+// Collects what forward passes give, without waiting for the device until the end.
+class Tally {
+ public:
+  void add(const StepOutput& output);
+  // The figures over all ranks. A term with a count of 0 is 0; a metric with a count of 0 is left out.
+  Figures figures(const Counts& counts, dist::Communicator& ranks) const;
+
+ private:
+  struct TermSum {
+    torch::Tensor sum;
+    std::string count;
+    double weight = 0;
+  };
+  std::map<std::string, TermSum> terms_;
+  std::map<std::string, Metric> metrics_;
+};
+
+}  // namespace usam

@@ -1,0 +1,166 @@
+#include "trainer/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/base/error.h"
+#include "src/base/json.h"
+#include "src/tensor/rng.h"
+#include "trainer/precision.h"
+#include "trainer/stopwatch.h"
+#include "trainer/sums.h"
+
+namespace usam {
+namespace {
+
+// Rides along with the counts, for the log.
+constexpr const char* kAudioSeconds = "audio seconds";
+
+int64_t rounds_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+}  // namespace
+
+StepRecord Trainer::step() {
+  Stopwatch clock;
+  StepRecord record;
+  record.step = state_.step + 1;
+  const std::vector<data::Batch> batches = fetch();
+  record.wait_seconds = clock.seconds();
+  const Counts counts = count(batches);
+  std::vector<torch::Tensor> losses;
+  Tally tally;
+  for (torch::Tensor& parameter : parameters_) parameter.mutable_grad() = torch::Tensor();
+  for (const data::Batch& batch : batches) {
+    seed_default_generators(draw_key(state_.seed, "dropout", state_.step, place_in_step(losses.size())));
+    const StepOutput output = forward(batch);
+    const torch::Tensor loss = touch(weighted_loss(output.terms, counts), parameters_);
+    loss.backward();
+    losses.push_back(loss.detach());
+    tally.add(output);
+  }
+  sum_gradients();
+  const std::vector<ParameterGroup> groups = parts_.recipe->groups();
+  record.figures = tally.figures(counts, *parts_.ranks);
+  record.gradient_norm = clip_gradients(groups, config_.max_grad_norm);
+  record.lr = optimizer_->base_lr() * schedule_->factor(state_.step, total_);
+  record.finite = Guard::finite(record.figures.loss, record.gradient_norm);
+  if (record.finite) {
+    optimizer_->step(groups, record.lr);
+    guard_.accepted();
+  } else {
+    drop(record, batches, losses);
+  }
+  advance();
+  record.audio_seconds = counts.at(kAudioSeconds);
+  record.seconds = clock.seconds();
+  return record;
+}
+
+// This rank's micro-batches of the next step: as many on every rank, fewer than usual at the end of an epoch.
+std::vector<data::Batch> Trainer::fetch() {
+  if (!stream_) stream_ = parts_.train.open(state_.cursor);
+  std::vector<data::Batch> batches;
+  for (int64_t round = rounds_up(micro_batches_of_step(), parts_.ranks->world()); round > 0; --round) {
+    std::optional<data::Batch> batch = stream_->next();
+    if (!batch) internal_error("the data of epoch {} ended before its last micro-batch", state_.cursor.epoch);
+    batches.push_back(std::move(*batch));
+  }
+  return batches;
+}
+
+Counts Trainer::count(const std::vector<data::Batch>& batches) {
+  Counts counts;
+  for (const data::Batch& batch : batches) {
+    add(counts, parts_.recipe->count(batch));
+    counts[kAudioSeconds] += batch.audio_seconds;
+  }
+  return sum_over_ranks(counts, *parts_.ranks);
+}
+
+StepOutput Trainer::forward(const data::Batch& batch) {
+  keys_under_way_ = batch.keys;
+  AutocastScope autocast(device_, config_.precision);
+  return parts_.recipe->forward(batch.to(device_));
+}
+
+void Trainer::sum_gradients() {
+  torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> gradients, flat;
+  for (torch::Tensor& parameter : parameters_) {
+    if (!parameter.grad().defined()) parameter.mutable_grad() = torch::zeros_like(parameter);
+    gradients.push_back(parameter.grad());
+    flat.push_back(parameter.grad().reshape(-1));
+  }
+  if (parts_.ranks->world() == 1) return;
+  torch::Tensor all = torch::cat(flat);
+  parts_.ranks->all_reduce(all);
+  int64_t at = 0;
+  for (torch::Tensor& gradient : gradients) {
+    gradient.copy_(all.narrow(0, at, gradient.numel()).view_as(gradient));
+    at += gradient.numel();
+  }
+}
+
+// Names the samples of the micro-batches whose loss is not finite, or of the whole step where only a gradient is to
+// blame.
+void Trainer::drop(const StepRecord& record, const std::vector<data::Batch>& batches,
+                   const std::vector<torch::Tensor>& losses) {
+  Json mine = {{"blamed", Json::array()}, {"all", Json::array()}};
+  for (size_t i = 0; i < batches.size(); ++i)
+    for (const std::string& key : batches[i].keys) {
+      mine["all"].push_back(key);
+      if (!std::isfinite(losses[i].item<double>())) mine["blamed"].push_back(key);
+    }
+  std::vector<std::string> blamed, all;
+  for (const std::string& text :
+       gather_texts(mine.dump(-1, ' ', false, Json::error_handler_t::replace), *parts_.ranks)) {
+    const Json theirs = Json::parse(text);
+    for (const Json& key : theirs["blamed"]) blamed.push_back(key);
+    for (const Json& key : theirs["all"]) all.push_back(key);
+  }
+  progress_.clear();
+  guard_.dropped(record.step, record.figures.loss, record.gradient_norm, blamed.empty() ? all : blamed);
+}
+
+int64_t Trainer::place_in_step(size_t round) const {
+  return static_cast<int64_t>(round) * parts_.ranks->world() + parts_.ranks->rank();
+}
+
+int64_t Trainer::micro_batches_of_step() const {
+  const int64_t size = parts_.train.micro_batches(state_.cursor.epoch);
+  if (state_.cursor.micro_batch >= size)
+    user_error(
+        "Epoch {} has {} micro-batches, and the run stands at number {}: the training data changed, or is empty.",
+        state_.cursor.epoch, size, state_.cursor.micro_batch);
+  return std::min(state_.global_micro_batches, size - state_.cursor.micro_batch);
+}
+
+void Trainer::advance() {
+  state_.cursor.micro_batch += micro_batches_of_step();
+  if (state_.cursor.micro_batch == parts_.train.micro_batches(state_.cursor.epoch)) {
+    state_.cursor = {state_.cursor.epoch + 1, 0};
+    stream_.reset();
+  }
+  ++state_.step;
+}
+
+Figures Trainer::evaluate() {
+  torch::NoGradGuard no_grad;
+  parts_.recipe->train(false);
+  const std::unique_ptr<BatchStream> stream = parts_.valid->open({0, 0});
+  Counts counts;
+  Tally tally;
+  while (const std::optional<data::Batch> batch = stream->next()) {
+    add(counts, parts_.recipe->count(*batch));
+    tally.add(forward(*batch));
+  }
+  Figures figures = tally.figures(sum_over_ranks(counts, *parts_.ranks), *parts_.ranks);
+  if (parts_.task_figures)
+    for (const auto& [name, value] : parts_.task_figures()) figures.values[name] = value;
+  parts_.recipe->train(true);
+  return figures;
+}
+
+}  // namespace usam

@@ -1,0 +1,38 @@
+#include "trainer/trainer_config.h"
+
+#include "trainer/optimizer.h"
+#include "trainer/schedule.h"
+
+namespace usam {
+
+void describe(Fields& f, BestConfig& c) {
+  f("metric", c.metric, "loss, or the name of a term or metric of the evaluation");
+  f.choice("mode", c.mode, {{"min", Better::kLower}, {"max", Better::kHigher}}, "whether lower or higher is better");
+}
+
+TrainerConfig::TrainerConfig()
+    : optimizer{"adamw", std::make_shared<HeldConfig<AdamWConfig>>()},
+      schedule{"constant", std::make_shared<HeldConfig<ConstantScheduleConfig>>()} {}
+
+void describe(Fields& f, TrainerConfig& c) {
+  f("max_steps", c.max_steps, "steps of the run; give this or epochs").at_least(1).resumable();
+  f("epochs", c.epochs, "passes over the training data; give this or max_steps").at_least(1).resumable();
+  f("accumulate", c.accumulate, "micro-batches of each rank that make a step").at_least(1);
+  f.choice("precision", c.precision, {{"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}},
+           "arithmetic of the forward and backward pass; parameters stay fp32");
+  f("max_grad_norm", c.max_grad_norm, "gradients are scaled down to this norm; 0: never").at_least(0);
+  f("save_every", c.save_every, "steps between checkpoints").at_least(1).resumable();
+  f("keep_last", c.keep_last, "checkpoints that are kept beside the best one; 0: all").at_least(0).resumable();
+  f("eval_every", c.eval_every, "steps between evaluations; there is one at the last step too").at_least(1).resumable();
+  f("log_every", c.log_every, "steps between lines of metrics.jsonl").at_least(1).resumable();
+  f("best", c.best, "what makes a checkpoint the best");
+  f("max_bad_steps", c.max_bad_steps, "dropped steps in a row that stop the run").at_least(1).resumable();
+  f.part("optimizer", c.optimizer, optimizers().choices(), "how parameters are updated", "adamw");
+  f.part("schedule", c.schedule, schedules().choices(), "the learning rate's course", "constant");
+  f.rule([&c] {
+    if (c.max_steps && c.epochs) return std::string("give 'max_steps' or 'epochs', not both.");
+    return c.max_steps || c.epochs ? std::string() : std::string("'max_steps' or 'epochs' is missing.");
+  });
+}
+
+}  // namespace usam

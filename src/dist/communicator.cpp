@@ -1,47 +1,50 @@
 #include "src/dist/communicator.h"
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 
 namespace usam::dist {
 namespace {
+
+using Tensors = std::vector<torch::Tensor>;
 
 class SingleRank final : public Communicator {
  public:
   int64_t rank() const override { return 0; }
   int64_t world() const override { return 1; }
   void all_reduce(torch::Tensor&) override {}
+  void broadcast(torch::Tensor&, int64_t) override {}
+  Tensors all_gather(const torch::Tensor& tensor) override { return {tensor.detach().clone()}; }
   void barrier() override {}
 };
 
-// Where threads meet: the last to arrive adds up in rank order, then all leave with the sum.
+// Where threads meet: the last to arrive works out the result from all pieces, then all leave with it.
 class Meeting {
  public:
   explicit Meeting(int64_t world) : pieces_(static_cast<size_t>(world)) {}
 
   int64_t world() const { return static_cast<int64_t>(pieces_.size()); }
 
-  torch::Tensor sum(int64_t rank, torch::Tensor piece) {
+  Tensors meet(int64_t rank, torch::Tensor piece, const std::function<Tensors(const Tensors&)>& result) {
     std::unique_lock lock(mutex_);
     pieces_[static_cast<size_t>(rank)] = std::move(piece);
     const int64_t round = round_;
     if (++arrived_ < world()) {
       all_here_.wait(lock, [&] { return round_ != round; });
-      return sum_;  // the next round cannot end, and change it, before this rank has come to it
+      return result_;  // the next round cannot end, and change it, before this rank has come to it
     }
-    sum_ = pieces_[0].clone();
-    for (size_t i = 1; i < pieces_.size(); ++i) sum_.add_(pieces_[i]);
+    result_ = result(pieces_);
     arrived_ = 0;
     ++round_;
     all_here_.notify_all();
-    return sum_;
+    return result_;
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable all_here_;
-  std::vector<torch::Tensor> pieces_;
-  torch::Tensor sum_;
+  Tensors pieces_, result_;
   int64_t arrived_ = 0, round_ = 0;
 };
 
@@ -50,13 +53,35 @@ class ThreadRank final : public Communicator {
   ThreadRank(std::shared_ptr<Meeting> meeting, int64_t rank) : meeting_(std::move(meeting)), rank_(rank) {}
   int64_t rank() const override { return rank_; }
   int64_t world() const override { return meeting_->world(); }
+
   void all_reduce(torch::Tensor& tensor) override {
     torch::NoGradGuard no_grad;
-    tensor.copy_(meeting_->sum(rank_, tensor.detach().clone()));
+    const auto sum = [](const Tensors& pieces) {  // in rank order
+      torch::Tensor total = pieces[0].clone();
+      for (size_t i = 1; i < pieces.size(); ++i) total.add_(pieces[i]);
+      return Tensors{total};
+    };
+    tensor.copy_(meeting_->meet(rank_, tensor.detach().clone(), sum)[0]);
   }
-  void barrier() override { meeting_->sum(rank_, torch::zeros({})); }
+
+  void broadcast(torch::Tensor& tensor, int64_t root) override {
+    torch::NoGradGuard no_grad;
+    tensor.copy_(meet(tensor)[static_cast<size_t>(root)]);
+  }
+
+  Tensors all_gather(const torch::Tensor& tensor) override {
+    Tensors all = meet(tensor);
+    for (auto& piece : all) piece = piece.clone();  // no rank writes into another's
+    return all;
+  }
+
+  void barrier() override { meet(torch::zeros({})); }
 
  private:
+  Tensors meet(const torch::Tensor& tensor) {
+    return meeting_->meet(rank_, tensor.detach().clone(), [](const Tensors& pieces) { return pieces; });
+  }
+
   std::shared_ptr<Meeting> meeting_;
   int64_t rank_;
 };

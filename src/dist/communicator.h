@@ -14,6 +14,10 @@ class Communicator {
   virtual int64_t world() const = 0;
   // Sum over the ranks, in place; the same bits on every rank. Shapes and dtypes agree.
   virtual void all_reduce(torch::Tensor& tensor) = 0;
+  // What rank `root` holds, in place, on every rank. Shapes and dtypes agree.
+  virtual void broadcast(torch::Tensor& tensor, int64_t root) = 0;
+  // Every rank's tensor, in rank order, without gradients. Shapes and dtypes agree.
+  virtual std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) = 0;
   // Returns when every rank has called it.
   virtual void barrier() = 0;
 };

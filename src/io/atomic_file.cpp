@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 
 namespace usam::io {
 
@@ -46,15 +47,6 @@ void AtomicFile::commit() {
   close(descriptor_);
   descriptor_ = -1;
   sync_folder(std::filesystem::absolute(path_).parent_path().string());
-}
-
-void sync_folder(const std::string& folder) {
-  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const bool synced = descriptor >= 0 && fsync(descriptor) == 0;
-  const int error = errno;
-  if (descriptor >= 0) close(descriptor);
-  // EINVAL: a file system that cannot sync folders (some network mounts); the rename itself has happened.
-  if (!synced && error != EINVAL) user_error("{}: cannot sync the folder: {}", folder, std::strerror(error));
 }
 
 }  // namespace usam::io

@@ -3,9 +3,9 @@
 
 namespace usam::io {
 
-// A file that is whole or absent: bytes go to a sibling, `commit` syncs it and renames it over `path`. Without a commit
-// (an exception on the way, a full disk) the sibling is removed and what `path` held stays. Errors are UserErrors that
-// name the path and the system's reason.
+// A large file that is whole or absent (for bytes in memory base/fs.h has write_file_atomically): bytes go to a
+// sibling, `commit` syncs it and renames it over `path`. Without a commit (an exception on the way, a full disk) the
+// sibling is removed and what `path` held stays. Errors are UserErrors that name the path and the system's reason.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::string& path);
@@ -22,8 +22,5 @@ class AtomicFile {
   std::string path_, aside_;
   int descriptor_ = -1;
 };
-
-// Makes a rename or a new file in `folder` survive a power cut.
-void sync_folder(const std::string& folder);
 
 }  // namespace usam::io

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "src/base/error.h"
-#include "src/io/atomic_file.h"
+#include "src/base/fs.h"
 #include "src/io/weights.h"
 
 namespace usam::io {
@@ -206,9 +206,7 @@ void write_peft_adapter(const std::string& folder, const PeftAdapter& adapter) {
   std::error_code failed;
   fs::create_directories(folder, failed);
   write_safetensors((fs::path(folder) / kModel).string(), tensors, {{"format", "pt"}});
-  AtomicFile config((fs::path(folder) / kConfig).string());
-  config.write(config_of(adapter).dump(2) + "\n");
-  config.commit();
+  write_file_atomically((fs::path(folder) / kConfig).string(), config_of(adapter).dump(2) + "\n");
 }
 
 PeftAdapter read_peft_adapter(const std::string& folder) {

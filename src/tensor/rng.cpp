@@ -12,7 +12,9 @@ uint64_t split_mix(uint64_t x) {
 
 }  // namespace
 
-DrawKey DrawKey::with(uint64_t value) const { return DrawKey(split_mix(state_) ^ split_mix(value + 0x632be59bd9b4e019ULL)); }
+DrawKey DrawKey::with(uint64_t value) const {
+  return DrawKey(split_mix(state_) ^ split_mix(value + 0x632be59bd9b4e019ULL));
+}
 
 DrawKey DrawKey::with(std::string_view text) const {
   uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a, then mixed
@@ -20,16 +22,24 @@ DrawKey DrawKey::with(std::string_view text) const {
   return with(hash);
 }
 
-uint64_t DrawKey::value() const { return split_mix(state_); }
+uint64_t DrawKey::value() const {
+  return split_mix(state_);
+}
 
-double uniform(DrawKey key, uint64_t i) { return static_cast<double>(key.with(i).value() >> 11) * 0x1.0p-53; }
+double uniform(DrawKey key, uint64_t i) {
+  return static_cast<double>(key.with(i).value() >> 11) * 0x1.0p-53;
+}
 
 uint64_t below(DrawKey key, uint64_t bound, uint64_t i) {
   return static_cast<uint64_t>((static_cast<unsigned __int128>(key.with(i).value()) * bound) >> 64);
 }
 
-torch::Generator generator(DrawKey key) { return at::detail::createCPUGenerator(key.value()); }
+torch::Generator generator(DrawKey key) {
+  return at::detail::createCPUGenerator(key.value());
+}
 
-void seed_default_generators(DrawKey key) { torch::manual_seed(key.value()); }
+void seed_default_generators(DrawKey key) {
+  torch::manual_seed(key.value());
+}
 
 }  // namespace usam

@@ -1,5 +1,6 @@
 #pragma once
-// Counter-based randomness: every draw is a pure function of what it is for, never of who draws or of what was drawn before.
+// Counter-based randomness: every draw is a pure function of what it is for, never of who draws or of what was drawn
+// before.
 #include <torch/torch.h>
 
 #include <cstdint>

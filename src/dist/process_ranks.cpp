@@ -1,0 +1,134 @@
+// The wheel carries c10d's Gloo but not gloo's headers, which come from the system; nothing of the system's gloo is
+// linked.
+#ifndef USE_C10D_GLOO
+#define USE_C10D_GLOO
+#endif
+#include "src/dist/process_ranks.h"
+
+#include <gloo/transport/device.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#ifdef USAM_CUDA
+#include <c10/cuda/CUDAFunctions.h>
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#endif
+
+#include <cstdlib>
+#include <sstream>
+
+#include "src/base/error.h"
+
+namespace usam::dist {
+namespace {
+
+using Gloo = c10d::ProcessGroupGloo;
+
+c10::intrusive_ptr<c10d::Store> meeting_point(const Launch& launch, std::chrono::seconds patience) {
+  c10d::TCPStoreOptions options;
+  options.port = launch.port;
+  options.isServer = launch.rank == 0 && !launch.agent_serves;
+  options.waitWorkers = false;  // connecting waits for everybody anyway
+  options.timeout = patience;
+  try {
+    return c10::make_intrusive<c10d::TCPStore>(launch.host, options);
+  } catch (const c10::Error& e) {
+    user_error("Rank {} of {} cannot {} {}:{} (MASTER_ADDR, MASTER_PORT), where the ranks meet: {}", launch.rank,
+               launch.world, options.isServer ? "open" : "reach", launch.host, launch.port, e.what_without_backtrace());
+  }
+}
+
+// GLOO_SOCKET_IFNAME where it is set; the loopback where all ranks meet there; else what the host's name resolves to.
+std::vector<std::shared_ptr<::gloo::transport::Device>> network(const Launch& launch) {
+  std::vector<std::shared_ptr<::gloo::transport::Device>> devices;
+  if (const char* names = std::getenv("GLOO_SOCKET_IFNAME"); names && *names) {
+    std::stringstream list(names);
+    for (std::string name; std::getline(list, name, ',');) devices.push_back(Gloo::createDeviceForInterface(name));
+  } else if (launch.host == "localhost" || launch.host.starts_with("127.")) {
+    devices.push_back(Gloo::createDeviceForHostname("127.0.0.1"));
+  } else {
+    devices.push_back(Gloo::createDefaultDevice());
+  }
+  return devices;
+}
+
+c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch,
+                                            std::chrono::seconds patience) {
+  auto options = Gloo::Options::create(patience);
+  options->devices = network(launch);
+  return c10::make_intrusive<Gloo>(c10::make_intrusive<c10d::PrefixStore>("gloo/", store),
+                                   static_cast<int>(launch.rank), static_cast<int>(launch.world), options);
+}
+
+#ifdef USAM_CUDA
+c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch,
+                                            std::chrono::seconds patience) {
+  auto options = c10d::ProcessGroupNCCL::Options::create();
+  options->timeout = patience;
+  return c10::make_intrusive<c10d::ProcessGroupNCCL>(c10::make_intrusive<c10d::PrefixStore>("nccl/", store),
+                                                     static_cast<int>(launch.rank), static_cast<int>(launch.world),
+                                                     options);
+}
+#endif
+
+}  // namespace
+
+ProcessRanks::ProcessRanks(const Launch& launch, std::chrono::seconds patience)
+    : rank_(launch.rank), world_(launch.world) {
+  using Group = c10d::ProcessGroup;
+  auto store = meeting_point(launch, patience);
+  group_ = c10::make_intrusive<Group>(store, static_cast<int>(rank_), static_cast<int>(world_));
+  group_->setDefaultBackend(Group::BackendType::GLOO);
+  try {
+    group_->setBackend(c10::kCPU, Group::BackendType::GLOO, make_gloo(store, launch, patience));
+  } catch (const c10::Error& e) {
+    user_error("Rank {} of {} cannot connect to the other ranks: {}", rank_, world_, e.what_without_backtrace());
+  }
+#ifdef USAM_CUDA
+  if (const auto device = local_device(launch); device.is_cuda()) {
+    c10::cuda::set_device(device.index());
+    group_->setBoundDeviceId(device);
+    group_->setBackend(c10::kCUDA, Group::BackendType::NCCL, make_nccl(store, launch, patience));
+  }
+#endif
+  barrier();  // rank 0 may serve the store: it must not be done before the others have connected
+}
+
+c10::intrusive_ptr<c10d::Backend> ProcessRanks::backend_of(const torch::Tensor& tensor) const {
+  return group_->getBackend(tensor.device().type());
+}
+
+void ProcessRanks::all_reduce(torch::Tensor& tensor) {
+  torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> dense = {tensor.detach().contiguous()};
+  backend_of(tensor)->allreduce(dense)->wait();
+  if (dense[0].data_ptr() != tensor.data_ptr()) tensor.copy_(dense[0]);
+}
+
+void ProcessRanks::broadcast(torch::Tensor& tensor, int64_t root) {
+  torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> dense = {tensor.detach().contiguous()};
+  c10d::BroadcastOptions options;
+  options.rootRank = root;
+  backend_of(tensor)->broadcast(dense, options)->wait();
+  if (dense[0].data_ptr() != tensor.data_ptr()) tensor.copy_(dense[0]);
+}
+
+std::vector<torch::Tensor> ProcessRanks::all_gather(const torch::Tensor& tensor) {
+  torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> mine = {tensor.detach().contiguous()};
+  std::vector<std::vector<torch::Tensor>> all(1);
+  for (int64_t rank = 0; rank < world_; ++rank) all[0].push_back(torch::empty_like(mine[0]));
+  backend_of(tensor)->allgather(all, mine)->wait();
+  return all[0];
+}
+
+void ProcessRanks::barrier() {
+  group_->getBackend(c10::kCPU)->barrier()->wait();
+}
+
+std::shared_ptr<Communicator> connect(const Launch& launch) {
+  return launch.world == 1 ? single_rank() : std::make_shared<ProcessRanks>(launch);
+}
+
+}  // namespace usam::dist

@@ -1,0 +1,35 @@
+#pragma once
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+
+#include "src/dist/communicator.h"
+#include "src/dist/launch.h"
+
+namespace usam::dist {
+
+// Ranks that are processes, over c10d: Gloo for tensors on the CPU and, in a CUDA build on a machine with GPUs, NCCL
+// for those on the rank's GPU. GLOO_SOCKET_IFNAME picks Gloo's network interface. A rank that dies makes the operations
+// of the others throw.
+class ProcessRanks final : public Communicator {
+ public:
+  // Meets the others; returns when all are connected. UserError names host and port when they are not reached in time.
+  explicit ProcessRanks(const Launch& launch, std::chrono::seconds patience = std::chrono::minutes(10));
+  int64_t rank() const override { return rank_; }
+  int64_t world() const override { return world_; }
+  void all_reduce(torch::Tensor& tensor) override;
+  void broadcast(torch::Tensor& tensor, int64_t root) override;
+  std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) override;
+  void barrier() override;
+  // For c10d::Reducer.
+  const c10::intrusive_ptr<c10d::ProcessGroup>& group() const { return group_; }
+
+ private:
+  c10::intrusive_ptr<c10d::Backend> backend_of(const torch::Tensor& tensor) const;
+
+  int64_t rank_, world_;
+  c10::intrusive_ptr<c10d::ProcessGroup> group_;
+};
+
+// The ranks of this run: processes where the launcher started several, else one alone.
+std::shared_ptr<Communicator> connect(const Launch& launch);
+
+}  // namespace usam::dist

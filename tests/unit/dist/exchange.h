@@ -1,0 +1,52 @@
+#pragma once
+// What every communicator must do, checked from the inside of one rank: the same for threads and processes.
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "src/dist/communicator.h"
+
+namespace usam::test {
+
+// "" or what went wrong. With `digest` the sums of awkward floats, to be compared over the ranks bit by bit.
+inline std::string exchange(dist::Communicator& ranks, std::string* digest = nullptr) {
+  const int64_t rank = ranks.rank(), world = ranks.world(), total = world * (world - 1) / 2;
+  auto counts = torch::full({3}, rank, torch::kLong);
+  ranks.all_reduce(counts);
+  if (!torch::equal(counts, torch::full({3}, total, torch::kLong))) return "all_reduce of int64";
+
+  auto strided = torch::full({2, 3}, rank + 0.5, torch::kDouble).t();
+  ranks.all_reduce(strided);
+  if (!torch::equal(strided, torch::full({3, 2}, total + 0.5 * world, torch::kDouble)))
+    return "all_reduce of a transpose";
+
+  auto scalar = torch::tensor(1.0);
+  ranks.all_reduce(scalar);
+  if (scalar.item<double>() != static_cast<double>(world)) return "all_reduce of a scalar";
+
+  auto parameter = torch::full({2}, rank, torch::kFloat).requires_grad_();
+  ranks.all_reduce(parameter);
+  if (parameter.grad_fn() || !parameter.requires_grad()) return "all_reduce left a gradient on a parameter";
+
+  torch::manual_seed(rank);
+  auto awkward = torch::randn({1001}) * torch::pow(10, torch::randn({1001}) * 4);
+  ranks.all_reduce(awkward);
+  if (digest) digest->assign(static_cast<const char*>(awkward.data_ptr()), awkward.nbytes());
+
+  for (int64_t root = 0; root < world; ++root) {
+    auto sent = torch::full({2, 2}, rank, torch::kFloat).t();
+    if (rank == root) sent[0][0] = std::numeric_limits<double>::infinity();
+    ranks.broadcast(sent, root);
+    if (!std::isinf(sent[0][0].item<double>()) || sent[1][0].item<int64_t>() != root) return "broadcast";
+  }
+
+  const auto mine = torch::arange(6, torch::kLong).reshape({2, 3}).t() + 10 * rank;
+  auto all = ranks.all_gather(mine);
+  if (static_cast<int64_t>(all.size()) != world) return "all_gather gave another number of tensors";
+  for (int64_t from = 0; from < world; ++from)
+    if (!torch::equal(all[static_cast<size_t>(from)] - 10 * from, mine - 10 * rank)) return "all_gather";
+  ranks.barrier();
+  return "";
+}
+
+}  // namespace usam::test

@@ -1,0 +1,126 @@
+#include "recipes/run.h"
+
+#include <filesystem>
+
+#include "data/loader.h"
+#include "src/base/error.h"
+#include "src/base/log.h"
+#include "trainer/checkpoint.h"
+
+namespace usam::recipes {
+namespace {
+
+// Hands a loader's micro-batches to the trainer.
+class LoaderStream final : public BatchStream {
+ public:
+  LoaderStream(std::shared_ptr<const data::DataSet> data, data::Slice slice) : loader_(std::move(data), slice) {}
+  std::optional<data::Batch> next() override { return loader_.next(); }
+
+ private:
+  data::Loader loader_;
+};
+
+std::vector<std::string> labels_of(const data::Source& source) {
+  std::vector<std::string> labels;
+  for (int64_t i = 0; i < source.size(); ++i) {
+    for (auto& reference : source.row(i).references) labels.push_back(std::move(reference));
+  }
+  return labels;
+}
+
+void overlay_all(Recipe& recipe, const std::vector<Path>& paths) {
+  for (const auto& path : paths) {
+    const auto report = overlay(recipe.module(), path.value);
+    log::info("{}: {} tensors, {} values taken over", report.file, report.tensors, report.values);
+  }
+}
+
+std::vector<std::string> values_of(const std::vector<Path>& paths) {
+  std::vector<std::string> all;
+  for (const auto& path : paths) all.push_back(path.value);
+  return all;
+}
+
+}  // namespace
+
+void describe(Fields& f, RunFolderConfig& c) {
+  f("dir", c.dir, "folder of the run: config, metrics, checkpoints").required().relative_to_cwd().resumable();
+}
+
+void describe(Fields& f, ParallelConfig& c) {
+  f.choice("strategy", c.strategy, {{"ddp", Strategy::kDdp}}, "how several ranks share the work").resumable();
+}
+
+void describe(Fields& f, RunConfig& c) {
+  f("seed", c.seed, "what every random choice is drawn from").at_least(0);
+  f("run", c.run, "where the run is kept").required();
+  f("data", c.data, "what is trained and evaluated on").required();
+  f.part("recipe", c.recipe, recipe_registry().choices(), "the model and its loss");
+  f("init_from", c.init_from, "checkpoints or safetensors files laid over the initial values, in order")
+      .or_single()
+      .must_exist();
+  f("trainer", c.trainer, "the loop");
+  f("parallel", c.parallel, "several processes");
+  f("evaluate", c.evaluate, "decoding and scoring");
+}
+
+std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source& train) {
+  RecipeInit init;
+  init.seed = static_cast<uint64_t>(config.seed);
+  init.overlays = values_of(config.init_from);
+  init.labels = [&train] { return labels_of(train); };
+  // A run that goes on from a checkpoint speaks with its tokenizer, unless the config names one.
+  for (const auto& path : init.overlays) {
+    if (std::filesystem::is_directory(path + "/tokenizer")) init.assets = path;
+  }
+  auto recipe = recipe_registry().build(config.recipe, init);
+  overlay_all(*recipe, config.init_from);
+  return recipe;
+}
+
+RunConfig checkpoint_config(const std::string& checkpoint) {
+  RunConfig config;
+  if (!std::filesystem::exists(checkpoint + "/config.yaml")) {
+    user_error("{} is no checkpoint: it holds no config.yaml. Give a folder like RUN/best or RUN/checkpoint-1000.",
+               checkpoint);
+  }
+  load_config(checkpoint + "/config.yaml", {.overrides = {}, .offline = true}, config);
+  return config;
+}
+
+std::shared_ptr<Recipe> open_checkpoint(const std::string& checkpoint, const RunConfig& config) {
+  require_whole_checkpoint(checkpoint);
+  RecipeInit init;
+  init.seed = static_cast<uint64_t>(config.seed);
+  init.assets = checkpoint;
+  init.overlays = values_of(config.init_from);
+  auto recipe = recipe_registry().build(config.recipe, init);
+  recipe->check_assets(checkpoint);
+  overlay_all(*recipe, config.init_from);
+  overlay_all(*recipe, {Path{checkpoint}});
+  recipe->train(false);
+  return recipe;
+}
+
+Batches make_batches(std::shared_ptr<const data::DataSet> data, int64_t rank, int64_t ranks) {
+  Batches batches;
+  batches.micro_batches = [data](int64_t epoch) { return data->micro_batches(epoch); };
+  batches.open = [data, rank, ranks](data::Cursor cursor) {
+    return std::make_unique<LoaderStream>(data, data::Slice{cursor, rank, ranks});
+  };
+  return batches;
+}
+
+std::shared_ptr<const data::DataSet> make_data_set(std::shared_ptr<const data::Source> source, const Recipe& recipe,
+                                                   const RunConfig& config, bool is_training,
+                                                   std::shared_ptr<data::SkipList> skips) {
+  const data::Use use{static_cast<uint64_t>(config.seed), is_training};
+  return std::make_shared<data::DataSet>(std::move(source), recipe.data_plan(), config.data, use, std::move(skips));
+}
+
+torch::Device device_of_rank(int64_t local_rank) {
+  if (!torch::cuda::is_available()) return torch::kCPU;
+  return {torch::kCUDA, static_cast<c10::DeviceIndex>(local_rank)};
+}
+
+}  // namespace usam::recipes

@@ -1,0 +1,63 @@
+#pragma once
+// One config file = one run: the whole config, and how it becomes data, a recipe and a trainer's input.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/config.h"
+#include "data/data_set.h"
+#include "data/source.h"
+#include "recipes/recipe_registry.h"
+#include "src/base/config.h"
+#include "src/base/config_yaml.h"
+#include "src/dist/communicator.h"
+#include "src/eval/evaluate_config.h"
+#include "trainer/batches.h"
+#include "trainer/trainer_config.h"
+
+namespace usam::recipes {
+
+struct RunFolderConfig {
+  Path dir;
+};
+
+enum class Strategy { kDdp };
+struct ParallelConfig {
+  Strategy strategy = Strategy::kDdp;
+};
+
+// Every key of a config file (architecture.md section 3).
+struct RunConfig {
+  int64_t seed = 20;
+  RunFolderConfig run;
+  data::DataConfig data;
+  Part recipe;
+  std::vector<Path> init_from;
+  TrainerConfig trainer;
+  ParallelConfig parallel;
+  eval::EvaluateConfig evaluate;
+};
+void describe(Fields& f, RunFolderConfig& c);
+void describe(Fields& f, ParallelConfig& c);
+void describe(Fields& f, RunConfig& c);
+
+// The recipe of a config, made for training: initial values, then the overlays of `init_from` in their order. `train`
+// is read only where a tokenizer is trained from it.
+std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source& train);
+// The recipe of a checkpoint with its trained values, its tokenizer, and the bases that it names checked. `config` is
+// the checkpoint's own, perhaps with overrides of the user.
+std::shared_ptr<Recipe> open_checkpoint(const std::string& checkpoint, const RunConfig& config);
+// The config that a checkpoint was trained with.
+RunConfig checkpoint_config(const std::string& checkpoint);
+
+// A data set as the trainer reads it.
+Batches make_batches(std::shared_ptr<const data::DataSet> data, int64_t rank, int64_t ranks);
+// A data set over the manifests; `skips` may be null.
+std::shared_ptr<const data::DataSet> make_data_set(std::shared_ptr<const data::Source> source, const Recipe& recipe,
+                                                   const RunConfig& config, bool is_training,
+                                                   std::shared_ptr<data::SkipList> skips);
+
+// Where the model runs: the rank's GPU where there is one, else the CPU.
+torch::Device device_of_rank(int64_t local_rank);
+
+}  // namespace usam::recipes

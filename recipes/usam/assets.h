@@ -1,0 +1,31 @@
+#pragma once
+// What a U-SAM checkpoint holds beside its trained tensors: tokenizer/, adapter/ and base.json.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "recipes/recipe_registry.h"
+#include "recipes/usam/config.h"
+#include "src/base/json.h"
+#include "src/models/language_model.h"
+#include "src/text/tokenizer.h"
+
+namespace usam::recipes {
+
+// Ids that end an answer: the tokenizer's end token and those that the language model's folder names.
+std::vector<int64_t> end_ids(const Part& llm, const Tokenizer& tokenizer);
+
+// Writes FOLDER/tokenizer.
+void save_tokenizer(const Tokenizer& tokenizer, const std::string& folder);
+
+// Writes FOLDER/adapter in peft's layout where the language model has low-rank updates; an export that usam never
+// reads.
+void save_adapter(const LlmSlot& slot, const LanguageModel& llm, const std::string& folder);
+
+// Where the values that a checkpoint does not hold come from, with hashes: for each model its folder or the seed of its
+// random values, then the overlays in their order.
+Json describe_bases(const UsamConfig& config, const RecipeInit& init);
+// UserError that names each file of FOLDER/base.json that is gone or has changed.
+void check_bases(const std::string& folder);
+
+}  // namespace usam::recipes

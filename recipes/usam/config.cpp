@@ -1,0 +1,86 @@
+#include "recipes/usam/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "recipes/usam/prompts.h"
+#include "src/models/model_registry.h"
+#include "src/nn/bridge_registry.h"
+
+namespace usam::recipes {
+namespace {
+
+const std::vector<std::pair<std::string, Train>> kTrainNames = {
+    {"frozen", Train::kFrozen}, {"lora", Train::kLora}, {"full", Train::kFull}};
+
+std::string problem_of(const UsamConfig& c) {
+  if (c.encoders.empty()) return "'recipe.encoders' names no encoder; give at least one.";
+  auto is_reference = [&](const auto& slot) { return slot.first == c.fusion.reference; };
+  if (!c.fusion.hz && std::none_of(c.encoders.begin(), c.encoders.end(), is_reference)) {
+    return fmt::format(
+        "'recipe.fusion.reference' is '{}', which is none of the encoders; name one of them or give 'hz'.",
+        c.fusion.reference);
+  }
+  for (const auto& [task, prompt] : c.prompts) {
+    const std::string problem = prompt_problem(prompt);
+    if (!problem.empty()) return fmt::format("'recipe.prompts.{}' {}", task, problem);
+  }
+  return "";
+}
+
+}  // namespace
+
+void describe(Fields& f, EncoderSlot& c) {
+  f.choice("train", c.train, kTrainNames, "what is trained: nothing, low-rank updates, or all of it");
+  f("lora", c.lora, "the low-rank updates of `train: lora`");
+  f.choice("states", c.states, {{"default", LayerUse::kDefault}, {"last", LayerUse::kLast}, {"mix", LayerUse::kMix}},
+           "hidden states that become the stream: the last, or a learned mix of all (the default of mert)");
+  f.inline_part(c.part, encoder_registry().choices(), "the encoder");
+}
+
+void describe(Fields& f, FusionConfig& c) {
+  f("reference", c.reference, "encoder whose frames are the common time grid");
+  f("hz", c.hz, "frames a second of the common time grid, instead of a reference").more_than(0);
+}
+
+void describe(Fields& f, LlmSlot& c) {
+  f.choice("train", c.train, kTrainNames, "what is trained: nothing, low-rank updates, or all of it");
+  f("lora", c.lora, "the low-rank updates of `train: lora`");
+  f("tokenizer", c.tokenizer, "tokenizer of the language model");
+  f.inline_part(c.part, language_model_registry().choices(), "the language model");
+}
+
+void describe(Fields& f, LossConfig& c) {
+  f("ce", c.ce, "cross-entropy of the target text");
+  f("saclm", c.saclm, "semantic-aware contrastive loss; null: none");
+  f("balance", c.balance, "load balance of a sparse projector");
+}
+
+void describe(Fields& f, UsamConfig& c) {
+  f("encoders", c.encoders, "audio encoders by name; their streams are fused").required();
+  f("fusion", c.fusion, "common time grid of the streams");
+  f.part("bridge", c.bridge, nn::bridge_registry().choices(), "shortens the fused frames to audio tokens",
+         "window_qformer");
+  f.part("projector", c.projector, nn::projector_registry().choices(), "brings audio tokens to the language model",
+         "moe");
+  f("llm", c.llm, "the language model").required();
+  f("prompts", c.prompts, "prompt of each task, with one <audio>; tasks not named have the built-in ones");
+  f("shuffle_tags", c.shuffle_tags, "training targets list a row's tags in an order drawn for each epoch");
+  f("loss", c.loss, "terms of the loss");
+  f("freeze", c.freeze, "patterns of parameter paths that are not trained, whatever else is said");
+  f.rule([&c] { return problem_of(c); });
+}
+
+const std::map<std::string, std::string>& default_prompts() {
+  static const std::map<std::string, std::string> prompts = {
+      {"AAC", "Describe the detail of this audio:<audio>\n---\nDetailed: "},
+      {"ASR", "Transcribe this audio:<audio>\n---\nTranscription: "},
+      {"S2TT", "Translate this audio into Chinese text: <audio>\n---\nTranslation:"},
+      {"MC", "Provide a short description of this music: <audio>\n---\nDescription: "},
+      {"SEC", "What sound is this?<audio>\n---\nSound: "},
+  };
+  return prompts;
+}
+
+}  // namespace usam::recipes

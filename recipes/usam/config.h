@@ -1,0 +1,67 @@
+#pragma once
+// The `recipe:` map of a U-SAM config (architecture.md section 3).
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "losses/cross_entropy.h"
+#include "losses/load_balance.h"
+#include "losses/saclm_config.h"
+#include "src/base/config.h"
+#include "src/nn/lora.h"
+#include "src/text/tokenizer_config.h"
+
+namespace usam::recipes {
+
+enum class Train { kFrozen, kLora, kFull };
+// Which hidden states of an encoder become its stream: the last one, or all, combined by a learned 1 x 1 convolution.
+enum class LayerUse { kDefault, kLast, kMix };
+
+struct EncoderSlot {
+  Part part;
+  Train train = Train::kFrozen;
+  nn::LoraConfig lora;
+  LayerUse states = LayerUse::kDefault;
+};
+
+struct FusionConfig {
+  std::string reference = "ced";  // the stream whose frames are the common time grid
+  std::optional<double> hz;       // a fixed rate instead
+};
+
+struct LlmSlot {
+  Part part;
+  Train train = Train::kFrozen;
+  nn::LoraConfig lora;
+  TokenizerConfig tokenizer;
+};
+
+struct LossConfig {
+  losses::CrossEntropyConfig ce;
+  std::optional<losses::SaclmConfig> saclm;  // null: none
+  losses::LoadBalanceConfig balance;
+};
+
+struct UsamConfig {
+  std::vector<std::pair<std::string, EncoderSlot>> encoders;  // in the order written
+  FusionConfig fusion;
+  Part bridge, projector;
+  LlmSlot llm;
+  std::map<std::string, std::string> prompts;  // task -> text around one <audio>
+  bool shuffle_tags = true;                    // training targets list a row's tags in an order drawn per epoch
+  LossConfig loss;
+  std::vector<std::string> freeze;  // patterns of parameter paths that are left as they are
+};
+
+void describe(Fields& f, EncoderSlot& c);
+void describe(Fields& f, FusionConfig& c);
+void describe(Fields& f, LlmSlot& c);
+void describe(Fields& f, LossConfig& c);
+void describe(Fields& f, UsamConfig& c);
+
+// The prompts of usam.md section 4, used for tasks that a config does not name.
+const std::map<std::string, std::string>& default_prompts();
+
+}  // namespace usam::recipes

@@ -1,0 +1,145 @@
+#include "recipes/usam/model.h"
+
+#include "src/base/error.h"
+#include "src/models/model_registry.h"
+#include "src/nn/align.h"
+#include "src/nn/bridge_registry.h"
+#include "src/nn/frame_select.h"
+#include "src/nn/freeze.h"
+#include "src/tensor/rng.h"
+
+namespace usam::recipes {
+namespace {
+
+// Reference stream first, then the others in the order written: the order of channels in the fused frames.
+std::vector<std::pair<std::string, EncoderSlot>> in_order(const UsamConfig& config) {
+  auto slots = config.encoders;
+  std::stable_partition(slots.begin(), slots.end(),
+                        [&](const auto& slot) { return slot.first == config.fusion.reference; });
+  return slots;
+}
+
+// Modules draw their initial values from torch's default generator; seeding it per part makes them independent of the
+// order in which parts are built.
+void seed_part(uint64_t seed, const std::string& part) {
+  seed_default_generators(draw_key(seed, "init", part));
+}
+
+}  // namespace
+
+UsamModel::UsamModel(const UsamConfig& config, uint64_t seed, int64_t vocab_size)
+    : fusion_(config.fusion), train_llm_(config.llm.train) {
+  encoder_modules_ = register_module("encoders", std::make_shared<torch::nn::Module>());
+  mix_modules_ = register_module("mixes", std::make_shared<torch::nn::Module>());
+  int64_t width = 0;
+  for (const auto& [name, slot] : in_order(config)) {
+    add_encoder(name, slot, seed);
+    width += encoders.back().encoder->width();
+  }
+  seed_part(seed, "bridge");
+  bridge = register_module("bridge", nn::bridge_registry().build(config.bridge, width));
+  llm = register_module("llm", language_model_registry().build(config.llm.part, {seed, "llm", vocab_size}));
+  if (llm->vocab_size() < vocab_size) {
+    user_error("The tokenizer has {} tokens but the language model only {}; give the tokenizer that belongs to it.",
+               vocab_size, llm->vocab_size());
+  }
+  seed_part(seed, "projector");
+  projector =
+      register_module("projector", nn::projector_registry().build(config.projector, bridge->width(), llm->width()));
+  if (config.loss.saclm) {
+    seed_part(seed, "saclm");
+    saclm = register_module("saclm", losses::Saclm(*config.loss.saclm, llm->width()));
+  } else if (bridge->keep() < 1) {
+    user_error(
+        "'recipe.bridge.prune' chooses audio tokens by the contrastive loss's scores; give 'recipe.loss.saclm' too.");
+  }
+  choose_trainables(config, seed);
+}
+
+void UsamModel::add_encoder(const std::string& name, const EncoderSlot& slot, uint64_t seed) {
+  EncoderPart part{name, slot.train, encoder_registry().build(slot.part, {seed, name, 0})};
+  encoder_modules_->register_module(name, part.encoder);
+  const bool mixes =
+      slot.states == LayerUse::kMix || (slot.states == LayerUse::kDefault && part.encoder->prefers_all_states());
+  if (mixes) part.mix = mix_modules_->register_module(name, nn::LayerMix(part.encoder->num_states()));
+  encoders.push_back(std::move(part));
+}
+
+// LoRA is attached and parameters are frozen here, from outside the models.
+void UsamModel::choose_trainables(const UsamConfig& config, uint64_t seed) {
+  auto apply = [&](torch::nn::Module& module, Train train, const nn::LoraConfig& lora, const std::string& name) {
+    if (train == Train::kFull) return;
+    for (auto& parameter : module.parameters()) parameter.requires_grad_(false);
+    if (train == Train::kLora) nn::attach_lora(module, lora, seed, name);
+  };
+  for (auto& part : encoders) {
+    for (const auto& [name, slot] : config.encoders) {
+      if (name == part.name) apply(*part.encoder, slot.train, slot.lora, name);
+    }
+  }
+  apply(*llm, config.llm.train, config.llm.lora, "llm");
+  if (!config.freeze.empty()) nn::set_trainable(*this, config.freeze, false);
+}
+
+void UsamModel::set_training(bool on) {
+  train(on);
+  for (auto& part : encoders) {
+    if (part.train == Train::kFrozen) part.encoder->eval();
+  }
+  if (train_llm_ == Train::kFrozen) llm->eval();
+}
+
+Frames UsamModel::encode(EncoderPart& part, const data::BatchField& features) {
+  EncoderOutput out;
+  {
+    torch::AutoGradMode mode(part.train != Train::kFrozen && torch::GradMode::is_enabled());
+    out = part.encoder->forward(features.data, features.lengths_B, !part.mix.is_empty());
+  }
+  if (part.mix.is_empty()) return out.last();
+  return {part.mix(out.states_BTD), out.valid_BT, out.hz};
+}
+
+nn::Projected UsamModel::project(const data::Batch& batch, const torch::Tensor& prompt_BW) {
+  std::vector<Frames> streams;
+  for (auto& part : encoders) streams.push_back(encode(part, batch.field("audio." + part.name)));
+  torch::Tensor counts_B;
+  double hz = streams.front().hz;
+  if (fusion_.hz) {
+    hz = *fusion_.hz;
+    counts_B = (batch.field("seconds").data.squeeze(1) * hz).round().to(torch::kInt64).clamp_min(1);
+  } else {
+    counts_B = streams.front().lengths_B();  // the reference stands first
+  }
+  return projector->forward(bridge->forward(nn::fuse(streams, counts_B, hz)), prompt_BW);
+}
+
+int64_t UsamModel::audio_tokens(const std::map<std::string, int64_t>& samples, double seconds) const {
+  const auto& reference = encoders.front();
+  const int64_t frames = fusion_.hz ? std::max<int64_t>(1, std::llround(seconds * *fusion_.hz))
+                                    : reference.encoder->output_frames(samples.at(reference.name));
+  return bridge->output_frames(frames);
+}
+
+torch::Tensor UsamModel::prompt_vector(const data::Batch& batch) {
+  torch::Tensor sum_BW, count_B;
+  for (const char* side : {"left", "right"}) {
+    const auto& ids = batch.field(side);
+    const auto valid = length_mask(ids.lengths_B, ids.data.size(1)).unsqueeze(2);
+    const auto part = (llm->embed(ids.data).to(torch::kFloat32) * valid).sum(1);
+    sum_BW = sum_BW.defined() ? sum_BW + part : part;
+    count_B = count_B.defined() ? count_B + ids.lengths_B : ids.lengths_B;
+  }
+  return sum_BW / count_B.unsqueeze(1);
+}
+
+Frames UsamModel::prune(const Frames& audio) {
+  if (bridge->keep() >= 1) return audio;
+  return nn::select_frames(audio, nn::mask_from_scores(saclm->importance(audio), audio.valid_BT, bridge->keep()));
+}
+
+SequencePart UsamModel::embed(const data::BatchField& ids) {
+  const auto valid = length_mask(ids.lengths_B, ids.data.size(1));
+  return {llm->embed(ids.data.masked_select(valid)), to_vector(ids.lengths_B)};
+}
+
+}  // namespace usam::recipes

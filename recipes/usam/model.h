@@ -1,0 +1,66 @@
+#pragma once
+// The modules of U-SAM and the path of a batch through them (usam.md section 1), up to the language model's input.
+// B samples, T frames, D width.
+#include <torch/torch.h>
+
+#include <string>
+#include <vector>
+
+#include "data/batch.h"
+#include "losses/saclm.h"
+#include "recipes/usam/config.h"
+#include "recipes/usam/sequence.h"
+#include "src/models/audio_encoder.h"
+#include "src/models/language_model.h"
+#include "src/nn/bridge.h"
+#include "src/nn/layer_mix.h"
+
+namespace usam::recipes {
+
+// An encoder in its place: how it is trained and which of its states are used.
+struct EncoderPart {
+  std::string name;
+  Train train = Train::kFrozen;
+  std::shared_ptr<AudioEncoder> encoder;
+  nn::LayerMix mix{nullptr};  // null: the last state
+};
+
+// Children: encoders.NAME, mixes.NAME, bridge, projector, llm, saclm.
+class UsamModel : public torch::nn::Module {
+ public:
+  // Builds every part; random initial values are functions of (seed, part, parameter path). `vocab_size` is the
+  // tokenizer's.
+  UsamModel(const UsamConfig& config, uint64_t seed, int64_t vocab_size);
+
+  // Audio to the language model's width: encoders, alignment, fusion, bridge, projector. The batch holds the fields
+  // audio.NAME and seconds.
+  nn::Projected project(const data::Batch& batch, const torch::Tensor& prompt_BW);
+  // Mean input embedding of each sample's prompt (left and right), (B, W).
+  torch::Tensor prompt_vector(const data::Batch& batch);
+  // The audio tokens that reach the language model: all, or with bridge.prune those with the highest p_t.
+  Frames prune(const Frames& audio);
+  // Input embeddings of a padded field of ids, its valid ones only.
+  SequencePart embed(const data::BatchField& ids);
+
+  // Valid audio tokens of a clip before pruning, given its samples in each stream.
+  int64_t audio_tokens(const std::map<std::string, int64_t>& samples, double seconds) const;
+  // Trained parts in train mode, frozen ones in evaluation mode.
+  void set_training(bool on);
+
+  std::vector<EncoderPart> encoders;
+  std::shared_ptr<nn::Bridge> bridge;
+  std::shared_ptr<nn::Projector> projector;
+  std::shared_ptr<LanguageModel> llm;
+  losses::Saclm saclm{nullptr};  // null: no contrastive loss
+
+ private:
+  Frames encode(EncoderPart& part, const data::BatchField& features);
+  void add_encoder(const std::string& name, const EncoderSlot& slot, uint64_t seed);
+  void choose_trainables(const UsamConfig& config, uint64_t seed);
+
+  std::shared_ptr<torch::nn::Module> encoder_modules_, mix_modules_;
+  FusionConfig fusion_;
+  Train train_llm_;
+};
+
+}  // namespace usam::recipes

@@ -1,0 +1,241 @@
+#include "recipes/usam/recipe.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "recipes/usam/assets.h"
+#include "src/base/fs.h"
+#include "src/decode/greedy.h"
+#include "src/decode/score.h"
+#include "src/tensor/rng.h"
+
+namespace usam::recipes {
+namespace {
+
+constexpr int64_t kMinSamples = 2400;  // at 16 kHz: shorter clips are zero-padded to 0.15 s before all encoders
+
+std::map<std::string, std::string> with_defaults(std::map<std::string, std::string> prompts) {
+  prompts.insert(default_prompts().begin(), default_prompts().end());
+  return prompts;
+}
+
+std::shared_ptr<Tokenizer> tokenizer_of(const UsamConfig& config, const RecipeInit& init) {
+  if (init.tokenizer) return init.tokenizer;
+  if (!init.assets.empty()) return open_tokenizer(init.assets + "/tokenizer");
+  std::vector<std::string> texts;
+  if (config.llm.tokenizer.train) {
+    texts = init.labels();
+    for (auto& side : Prompts::sides(with_defaults(config.prompts))) texts.push_back(std::move(side));
+  }
+  return make_tokenizer(config.llm.tokenizer, texts);
+}
+
+torch::Tensor ids_tensor(const std::vector<int64_t>& ids) {
+  return torch::tensor(ids, torch::kInt64);
+}
+
+}  // namespace
+
+UsamRecipe::UsamRecipe(const UsamConfig& config, const RecipeInit& init)
+    : config_(config), init_(init), tokenizer_(tokenizer_of(config, init)) {
+  config_.prompts = with_defaults(config.prompts);
+  prompts_ = std::make_unique<Prompts>(config_.prompts, tokenizer_);
+  model_ = std::make_shared<UsamModel>(config_, init_.seed, tokenizer_->vocab_size());
+  eos_ = end_ids(config_.llm.part, *tokenizer_);
+}
+
+data::DataPlan UsamRecipe::data_plan() const {
+  data::DataPlan plan;
+  plan.min_seconds = static_cast<double>(kMinSamples) / 16000;
+  for (const auto& part : model_->encoders) {
+    plan.streams.push_back({part.name, part.encoder->front_end(), part.encoder->min_samples()});
+    plan.fields.push_back({"audio." + part.name, data::Layout::kPadded});
+  }
+  for (const char* name : {"left", "right", "target", "seconds", "audio_tokens", "task"}) {
+    plan.fields.push_back({name, data::Layout::kPadded});
+  }
+  plan.length = [this](const data::Row& row, double seconds) {
+    std::map<std::string, int64_t> samples;
+    for (const auto& part : model_->encoders) {
+      const auto rate = static_cast<double>(sample_rate(part.encoder->front_end()));
+      samples[part.name] = std::max<int64_t>(std::llround(seconds * rate), part.encoder->min_samples());
+    }
+    const auto prompt = prompts_->of(row);
+    const auto target = tokenizer_->encode(row.references.empty() ? "" : row.references.front());
+    return data::SampleLength{seconds, model_->audio_tokens(samples, seconds),
+                              static_cast<int64_t>(prompt.left.size() + prompt.right.size() + target.size() + 1)};
+  };
+  plan.make_example = [this](const data::Row& row, const data::Clip& clip) { return make_example(row, clip); };
+  return plan;
+}
+
+std::string UsamRecipe::target_text(const data::Row& row, const data::Clip& clip) const {
+  if (row.references.empty()) return "";
+  const bool label_is_tags =
+      !row.tags.empty() && row.references.front() == fmt::format("{}", fmt::join(row.tags, ", "));
+  if (!config_.shuffle_tags || !clip.draw || !label_is_tags) return row.references.front();
+  std::vector<std::string> tags = row.tags;
+  for (size_t i = tags.size(); i > 1; --i) std::swap(tags[i - 1], tags[below(DrawKey(*clip.draw).with("tags"), i, i)]);
+  return fmt::format("{}", fmt::join(tags, ", "));
+}
+
+data::Example UsamRecipe::make_example(const data::Row& row, const data::Clip& clip) const {
+  data::Example example;
+  for (const auto& [name, features] : clip.features) example["audio." + name] = features;
+  const auto prompt = prompts_->of(row);
+  auto target = tokenizer_->encode(target_text(row, clip));
+  target.push_back(tokenizer_->eos());
+  example["left"] = ids_tensor(prompt.left);
+  example["right"] = ids_tensor(prompt.right);
+  example["target"] = ids_tensor(target);
+  example["seconds"] = torch::tensor({clip.seconds}, torch::kFloat64);
+  const auto task = config_.prompts.find(row.task);  // a row with its own prompt may be of a task without one
+  example["task"] = ids_tensor({task == config_.prompts.end() ? -1 : std::distance(config_.prompts.begin(), task)});
+  example["audio_tokens"] = ids_tensor({model_->audio_tokens(clip.samples, clip.seconds)});
+  return example;
+}
+
+// Texts are compared without their end token.
+torch::Tensor UsamRecipe::same_text(const data::Batch& batch) const {
+  const auto& target = batch.field("target");
+  return losses::equal_texts(target.data, length_mask(target.lengths_B - 1, target.data.size(1)));
+}
+
+Counts UsamRecipe::count(const data::Batch& batch) const {
+  if (batch.size() == 0) return {{"tokens", 0}, {"frames", 0}, {"samples", 0}, {"hinge", 0}};
+  const auto& target = batch.field("target");
+  Counts counts = losses::saclm_counts(target.lengths_B - 1, same_text(batch));
+  counts["tokens"] = target.lengths_B.sum().item<double>();
+  counts["frames"] = batch.field("audio_tokens").data.sum().item<double>();
+  return counts;
+}
+
+nn::Projected UsamRecipe::hear(const data::Batch& batch) {
+  return model_->project(batch, model_->prompt_vector(batch));
+}
+
+losses::TextTokens UsamRecipe::target_tokens(const data::Batch& batch) {
+  const auto& target = batch.field("target");
+  torch::NoGradGuard no_grad;
+  return {model_->llm->embed(target.data), length_mask(target.lengths_B - 1, target.data.size(1))};
+}
+
+StepOutput UsamRecipe::forward(const data::Batch& batch) {
+  if (batch.size() == 0) return {};
+  StepOutput out;
+  const auto heard = hear(batch);
+  const auto& target = batch.field("target");
+  const auto audio = to_part(model_->prune(heard.audio));
+  const auto sequence = lay_out({model_->embed(batch.field("left")),
+                                 {audio.x_ND.to(torch::kFloat32), audio.lengths},
+                                 model_->embed(batch.field("right")),
+                                 model_->embed(target)});
+  const auto hidden = model_->llm->forward(sequence.embeds_BTD, sequence.positions_BT, sequence.segments_BT);
+  const auto supervised = hidden.flatten(0, 1).index_select(0, sequence.predictors_N);
+  const auto targets = target.data.masked_select(length_mask(target.lengths_B, target.data.size(1)));
+  out.terms.push_back(losses::cross_entropy(model_->llm->logits(supervised), targets, config_.loss.ce));
+  if (!model_->saclm.is_empty()) {
+    auto contrast = model_->saclm(heard.audio, target_tokens(batch), same_text(batch));
+    out.terms.insert(out.terms.end(), contrast.terms.begin(), contrast.terms.end());
+    out.metrics = contrast.metrics;
+  }
+  out.terms.push_back(
+      losses::load_balance(heard.probabilities_BTE, heard.chosen_BTE, heard.audio.valid_BT, config_.loss.balance));
+  const auto router = router_metrics(batch, heard);
+  out.metrics.insert(out.metrics.end(), router.begin(), router.end());
+  return out;
+}
+
+std::vector<Metric> UsamRecipe::router_metrics(const data::Batch& batch, const nn::Projected& heard) const {
+  torch::NoGradGuard no_grad;
+  const auto gates_BE =
+      (heard.gates_BTE.to(torch::kFloat32).sum(1) / heard.audio.lengths_B().clamp_min(1).unsqueeze(1)).cpu();
+  const auto tasks = to_vector(batch.field("task").data.squeeze(1));
+  std::map<std::string, Metric> sums;
+  for (int64_t b = 0; b < batch.size(); ++b) {
+    const int64_t task = tasks[static_cast<size_t>(b)];
+    const std::string name = task < 0 ? "other" : std::next(config_.prompts.begin(), task)->first;
+    for (int64_t e = 0; e < gates_BE.size(1); ++e) {
+      const std::string key = fmt::format("router/{}/{}", name, e);
+      auto& metric = sums.try_emplace(key, Metric{key}).first->second;
+      metric.sum += gates_BE[b][e].item<double>();
+      metric.count += 1;
+    }
+  }
+  std::vector<Metric> metrics;
+  for (auto& entry : sums) metrics.push_back(entry.second);
+  return metrics;
+}
+
+std::vector<ParameterGroup> UsamRecipe::groups() {
+  ParameterGroup all{.name = "all"};
+  for (const auto& parameter : model_->named_parameters()) {
+    if (parameter.value().requires_grad()) all.parameters.emplace_back(parameter.key(), parameter.value());
+  }
+  return {all};
+}
+
+Sequence UsamRecipe::prompt_sequence(const data::Batch& batch) {
+  const auto audio = to_part(model_->prune(hear(batch).audio));
+  return lay_out({model_->embed(batch.field("left")), audio, model_->embed(batch.field("right"))});
+}
+
+std::vector<std::string> UsamRecipe::generate(const data::Batch& batch, int64_t max_new_tokens) {
+  torch::NoGradGuard no_grad;
+  const auto prompt = prompt_sequence(batch);
+  std::vector<std::string> texts;
+  for (const auto& hypothesis : decode::greedy(*model_->llm, prompt.embeds_BTD, prompt.lengths_B,
+                                               {.max_new_tokens = max_new_tokens, .eos = eos_})) {
+    texts.push_back(tokenizer_->decode(hypothesis.ids));
+  }
+  return texts;
+}
+
+std::vector<std::vector<double>> UsamRecipe::score(const data::Batch& batch,
+                                                   const std::vector<std::string>& candidates) {
+  torch::NoGradGuard no_grad;
+  const auto prompt = prompt_sequence(batch);
+  std::vector<decode::Ids> ids;
+  for (const auto& text : candidates) ids.push_back(tokenizer_->encode(text));
+  return decode::score(*model_->llm, prompt.embeds_BTD, prompt.lengths_B,
+                       std::vector<std::vector<decode::Ids>>(static_cast<size_t>(batch.size()), ids));
+}
+
+std::vector<Json> UsamRecipe::explain(const data::Batch& batch) {
+  torch::NoGradGuard no_grad;
+  const auto heard = hear(batch);
+  const auto lengths = to_vector(heard.audio.lengths_B());
+  losses::FrameSelection selection;
+  if (!model_->saclm.is_empty()) {
+    const auto text = target_tokens(batch);
+    selection = model_->saclm->select(heard.audio, &text);
+  }
+  auto list = [](const torch::Tensor& values, int64_t count) {
+    const auto host = values.slice(0, 0, count).to(torch::kCPU, torch::kFloat32).contiguous();
+    return std::vector<float>(host.data_ptr<float>(), host.data_ptr<float>() + host.numel());
+  };
+  const auto gates_BE = heard.gates_BTE.to(torch::kFloat32).sum(1) / heard.audio.lengths_B().clamp_min(1).unsqueeze(1);
+  std::vector<Json> all;
+  for (int64_t b = 0; b < batch.size(); ++b) {
+    const int64_t tokens = lengths[static_cast<size_t>(b)];
+    Json one = {{"seconds", batch.field("seconds").data[b].item<double>()},
+                {"gates", list(gates_BE[b], gates_BE.size(1))}};
+    if (selection.scores_BT.defined()) {
+      one["scores"] = list(selection.scores_BT[b], tokens);
+      one["kept"] = list(selection.kept_BT[b], tokens);
+    }
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+void UsamRecipe::save_assets(const std::string& folder) const {
+  save_tokenizer(*tokenizer_, folder);
+  save_adapter(config_.llm, *model_->llm, folder);
+  std::call_once(bases_once_,
+                 [this] { bases_ = describe_bases(config_, init_); });  // hashing large files takes a while
+  write_file_atomically(folder + "/base.json", bases_.dump(1) + "\n");
+}
+
+}  // namespace usam::recipes

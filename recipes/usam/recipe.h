@@ -1,0 +1,61 @@
+#pragma once
+// U-SAM (arXiv 2505.13880): how its parts become a training step and an answer.
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "recipes/answers.h"
+#include "recipes/recipe_registry.h"
+#include "recipes/usam/assets.h"
+#include "recipes/usam/model.h"
+#include "recipes/usam/prompts.h"
+#include "src/base/json.h"
+#include "src/text/tokenizer.h"
+#include "trainer/recipe.h"
+
+namespace usam::recipes {
+
+class UsamRecipe final : public Recipe, public Answers {
+ public:
+  UsamRecipe(const UsamConfig& config, const RecipeInit& init);
+
+  data::DataPlan data_plan() const override;
+  Counts count(const data::Batch& batch) const override;
+  StepOutput forward(const data::Batch& batch) override;
+  std::vector<ParameterGroup> groups() override;
+  torch::nn::Module& module() override { return *model_; }
+  void train(bool on) override { model_->set_training(on); }
+  void save_assets(const std::string& folder) const override;
+  void check_assets(const std::string& folder) const override { check_bases(folder); }
+
+  std::vector<std::string> generate(const data::Batch& batch, int64_t max_new_tokens) override;
+  std::vector<std::vector<double>> score(const data::Batch& batch, const std::vector<std::string>& candidates) override;
+
+  // {"seconds", "scores", "kept": of each audio token, with the sample's own text; "gates": mean weight of each expert}
+  std::vector<Json> explain(const data::Batch& batch) override;
+  const UsamModel& model() const { return *model_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+
+ private:
+  data::Example make_example(const data::Row& row, const data::Clip& clip) const;
+  std::string target_text(const data::Row& row, const data::Clip& clip) const;
+  nn::Projected hear(const data::Batch& batch);
+  losses::TextTokens target_tokens(const data::Batch& batch);
+  Sequence prompt_sequence(const data::Batch& batch);
+  torch::Tensor same_text(const data::Batch& batch) const;
+  std::vector<Metric> router_metrics(const data::Batch& batch, const nn::Projected& heard) const;
+
+  UsamConfig config_;
+  RecipeInit init_;
+  std::shared_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Prompts> prompts_;
+  std::shared_ptr<UsamModel> model_;
+  std::vector<int64_t> eos_;
+  mutable std::once_flag bases_once_;
+  mutable Json bases_;  // base.json, made when it is first asked for
+};
+
+}  // namespace usam::recipes

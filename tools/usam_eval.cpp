@@ -1,0 +1,74 @@
+// usam-eval: answers of a checkpoint over the test sets of a config, and their metrics.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+
+#include "recipes/evaluation.h"
+#include "recipes/run.h"
+#include "recipes/validate.h"
+#include "src/base/fs.h"
+#include "src/base/log.h"
+#include "src/base/program.h"
+#include "src/eval/report.h"
+
+namespace {
+
+using namespace usam;
+
+struct Arguments {
+  std::string config, checkpoint, output;
+  std::vector<std::string> overrides;
+  bool explains = false;
+};
+
+std::string json_lines(const std::vector<Json>& objects) {
+  std::string text;
+  for (const auto& object : objects) text += object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return text;
+}
+
+int evaluate(const Arguments& arguments) {
+  recipes::RunConfig asked;
+  load_config(arguments.config, {arguments.overrides, false}, asked);
+  const std::string checkpoint = arguments.checkpoint.empty() ? asked.run.dir.value + "/best" : arguments.checkpoint;
+  const auto config = recipes::evaluation_config(checkpoint, asked, arguments.overrides);
+  const auto recipe = recipes::open_checkpoint(checkpoint, config);
+  recipe->module().to(recipes::device_of_rank(0));
+  const std::string output = arguments.output.empty()
+                                 ? std::filesystem::path(checkpoint).parent_path().string() + "/evaluation"
+                                 : arguments.output;
+  std::filesystem::create_directories(output);
+  auto skips =
+      std::make_shared<data::SkipList>(config.data.max_skipped, data::SkipList::append_to(output + "/skipped.jsonl"));
+  const auto answered = recipes::answer(*recipe, config.data.test, config, arguments.explains, skips);
+  const Json report = eval::report(answered.hypotheses, eval::score_options(config.evaluate));
+  eval::write_hypotheses(output + "/hypotheses.jsonl", answered.hypotheses);
+  if (arguments.explains) write_file_atomically(output + "/explained.jsonl", json_lines(answered.explained));
+  write_file_atomically(output + "/metrics.json", report.dump(2) + "\n");
+  std::printf("%s\n", report.dump(2).c_str());
+  log::info("metrics.json and hypotheses.jsonl are in {}", output);
+  return kDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Evaluates a checkpoint on data.test of a config; model, prompts and tokenizer come from the checkpoint.",
+      "usam-eval");
+  Arguments arguments;
+  app.set_version_flag("--version", version());
+  app.add_option("CONFIG", arguments.config, "YAML file with data.test and evaluate")->required();
+  app.add_option("OVERRIDES", arguments.overrides, "key.sub=value, laid over the file");
+  app.add_option("--checkpoint", arguments.checkpoint, "a checkpoint; default: best of run.dir");
+  app.add_option("--output", arguments.output,
+                 "folder for metrics.json and hypotheses.jsonl; default: evaluation/ in the run's folder");
+  app.add_flag("--explain", arguments.explains,
+               "also write explained.jsonl: kept frames and router weights of every clip");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kDone : kUserError;
+  }
+  return run_program([&] { return evaluate(arguments); });
+}

@@ -1,0 +1,110 @@
+// usam-train: trains what a config says, or checks it.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+
+#include "data/sources/weighted.h"
+#include "recipes/evaluation.h"
+#include "recipes/run.h"
+#include "recipes/validate.h"
+#include "src/base/log.h"
+#include "src/base/program.h"
+#include "src/eval/report.h"
+#include "trainer/run_folder.h"
+#include "trainer/trainer.h"
+
+namespace {
+
+using namespace usam;
+
+struct Arguments {
+  std::string config, validate, resume = "auto";
+  std::vector<std::string> overrides;
+  bool prints_config = false;
+};
+
+// Decoding figures of the validation set, where trainer.best asks for one ("ASR/wer").
+std::function<std::map<std::string, double>()> task_figures(Recipe& recipe, const recipes::RunConfig& config) {
+  if (config.trainer.best.metric.find('/') == std::string::npos) return {};
+  return [&recipe, &config] {
+    const auto answered = recipes::answer(recipe, config.data.valid, config, false, nullptr);
+    return recipes::figures(eval::report(answered.hypotheses, eval::score_options(config.evaluate)));
+  };
+}
+
+int train(recipes::RunConfig& config, const std::string& resume) {
+  const std::string run = config.run.dir.value;
+  const std::string checkpoint = choose_resume(run, resume);
+  if (!checkpoint.empty()) check_resumed_config(checkpoint, config);
+  const auto train_source = data::open_manifests(config.data.train);
+  const auto recipe = recipes::build_recipe(config, *train_source);
+  recipe->module().to(recipes::device_of_rank(0));
+  std::filesystem::create_directories(run);
+  auto skips =
+      std::make_shared<data::SkipList>(config.data.max_skipped, data::SkipList::append_to(run + "/skipped.jsonl"));
+  TrainerParts parts;
+  parts.recipe = recipe;
+  parts.train = recipes::make_batches(recipes::make_data_set(train_source, *recipe, config, true, skips), 0, 1);
+  if (!config.data.valid.empty()) {
+    const auto valid_source = data::open_manifests(config.data.valid);
+    parts.valid = recipes::make_batches(recipes::make_data_set(valid_source, *recipe, config, false, skips), 0, 1);
+    parts.task_figures = task_figures(*recipe, config);
+  }
+  parts.run = run;
+  parts.config_yaml = print_config(config);
+  parts.seed = static_cast<uint64_t>(config.seed);
+  recipe->train(true);
+  log::info("{}", recipes::parameter_summary(*recipe));
+  Trainer trainer(config.trainer, std::move(parts));
+  if (!checkpoint.empty()) trainer.resume(checkpoint);
+  return trainer.run() == Outcome::kPreempted ? kPreempted : kDone;
+}
+
+int run(const Arguments& arguments) {
+  recipes::RunConfig config;
+  load_config(arguments.config, {arguments.overrides, arguments.validate == "offline"}, config);
+  if (arguments.prints_config) {
+    std::fputs(print_config(config).c_str(), stdout);
+    return kDone;
+  }
+  if (arguments.validate == "offline") {
+    std::printf("%s: the config is valid (paths and data were not looked at)\n", arguments.config.c_str());
+    return kDone;
+  }
+  if (!arguments.validate.empty()) {
+    std::fputs(recipes::validate(config).c_str(), stdout);
+    return kDone;
+  }
+  return train(config, arguments.resume);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Trains what a config says. RUN/best and RUN/last are the checkpoints; run it again to continue.",
+               "usam-train");
+  Arguments arguments;
+  app.set_version_flag("--version", version());
+  app.add_option("CONFIG", arguments.config, "YAML file: one file, one run")->required();
+  app.add_option("OVERRIDES", arguments.overrides, "key.sub=value, laid over the file");
+  auto* validate =
+      app.add_option("--validate", arguments.validate,
+                     "check the config, its data and its models, and train nothing; =offline: the config alone")
+          ->expected(0, 1)
+          ->default_str("all");
+  validate->check(CLI::IsMember({"all", "offline"}));
+  app.add_flag("--print-config", arguments.prints_config, "print the whole config, defaults included, and end");
+  app.add_option("--resume", arguments.resume,
+                 "auto: continue from the newest checkpoint of run.dir; none; or a checkpoint")
+      ->capture_default_str();
+  app.footer([] {
+    recipes::RunConfig defaults;
+    return "Keys of a config:\n" + help_text(defaults);
+  });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kDone : kUserError;
+  }
+  return run_program([&] { return run(arguments); });
+}

@@ -46,7 +46,7 @@ void check_targets(const NamedLinears& linears, const LoraConfig& config) {
 void describe(Fields& f, LoraConfig& c) {
   f("rank", c.rank, "rank of the update").at_least(1);
   f("alpha", c.alpha, "the update is scaled by alpha / rank").more_than(0);
-  f("dropout", c.dropout, "share of the update's input that is dropped in training").at_least(0).at_most(0.99);
+  f("dropout", c.dropout, "share of the update's input that is dropped in training").at_least(0).less_than(1);
   f("targets", c.targets, "linear layers to update: last part of their paths, or a longer suffix");
   f.rule([&c] { return std::string(c.targets.empty() ? "'targets' is empty: name at least one linear layer" : ""); });
 }

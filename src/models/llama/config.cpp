@@ -38,13 +38,22 @@ std::string problem_of(const Config& c) {
   return missing.empty() ? bad_heads(c) : missing;
 }
 
-// The folder's value, after a check that the config does not say otherwise.
-template <class T>
-void agree(const std::optional<T>& asked, T found, const char* key, const Config& c) {
-  if (asked && *asked != found)
-    user_error("'{}' is {} in the config but {} in {}/config.json: leave it out, or give the folder it belongs to", key,
-               *asked, found, c.path.value);
-}
+// What the config says otherwise than the folder.
+class Disagreements {
+ public:
+  template <class T>
+  void compare(const char* key, const std::optional<T>& asked, const T& found) {
+    if (asked && *asked != found) found_.push_back(fmt::format("'{}' is {} (there {})", key, *asked, found));
+  }
+  void refuse(const std::string& folder) const {
+    if (!found_.empty())
+      user_error("The config contradicts {}/config.json: {}; leave these keys out, or give the folder they belong to",
+                 folder, join_words(found_));
+  }
+
+ private:
+  std::vector<std::string> found_;
+};
 
 Sizes random_sizes(const Config& c, const Family& family, int64_t vocab_size) {
   if (auto problem = problem_of(c); !problem.empty()) user_error("{}", problem);
@@ -81,15 +90,17 @@ void describe(Fields& f, Config& c) {
 Sizes resolve_sizes(const Config& c, const Family& family, int64_t vocab_size) {
   if (c.init == Init::kRandom) return random_sizes(c, family, vocab_size);
   Sizes s = read_sizes(c.path.value, family);
-  agree(c.layers, s.layers, "layers", c);
-  agree(c.hidden, s.hidden, "hidden", c);
-  agree(c.heads, s.heads, "heads", c);
-  agree(c.kv_heads, s.kv_heads, "kv_heads", c);
-  agree(c.head_dim, s.head_dim, "head_dim", c);
-  agree(c.intermediate, s.intermediate, "intermediate", c);
-  agree(c.rope_theta, s.rope_theta, "rope_theta", c);
-  agree(c.norm_eps, s.norm_eps, "norm_eps", c);
-  agree(c.tied, s.is_tied, "tied", c);
+  Disagreements d;
+  d.compare("layers", c.layers, s.layers);
+  d.compare("hidden", c.hidden, s.hidden);
+  d.compare("heads", c.heads, s.heads);
+  d.compare("kv_heads", c.kv_heads, s.kv_heads);
+  d.compare("head_dim", c.head_dim, s.head_dim);
+  d.compare("intermediate", c.intermediate, s.intermediate);
+  d.compare("rope_theta", c.rope_theta, s.rope_theta);
+  d.compare("norm_eps", c.norm_eps, s.norm_eps);
+  d.compare("tied", c.tied, s.is_tied);
+  d.refuse(c.path.value);
   if (vocab_size > s.vocab)
     user_error("The tokenizer has {} tokens but {}/config.json a vocabulary of {}: give the model's own tokenizer",
                vocab_size, c.path.value, s.vocab);

@@ -1,6 +1,4 @@
 // config.json of a Hugging Face folder -> sizes, and what it may ask for that is not built.
-#include <set>
-
 #include "src/base/error.h"
 #include "src/io/weights.h"
 #include "src/models/llama/config.h"
@@ -86,11 +84,14 @@ void refuse_unsupported(const HfConfig& c, const Family& family, int64_t layers)
 void read_rope(const HfConfig& c, Sizes& s) {
   Json rope = Json::object();
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    if (c.has(key)) rope.update(c.json().at(key));
+    if (!c.has(key)) continue;
+    if (!c.json().at(key).is_object()) user_error("{}: '{}' is not a map", c.file(), key);
+    rope.update(c.json().at(key));
   }
   s.rope_theta = rope.contains("rope_theta") ? c.get<double>(rope, "rope_theta") : c.get_or("rope_theta", 10000.0);
   if (s.rope_theta <= 0) user_error("{}: 'rope_theta' is {}; it must be above 0", c.file(), s.rope_theta);
-  if (rope.value("partial_rotary_factor", c.get_or("partial_rotary_factor", 1.0)) != 1.0)
+  const bool is_inside = rope.contains("partial_rotary_factor");
+  if ((is_inside ? c.get<double>(rope, "partial_rotary_factor") : c.get_or("partial_rotary_factor", 1.0)) != 1)
     refuse(c, "partial_rotary_factor below 1");
   const std::string key = rope.contains("rope_type") ? "rope_type" : "type";
   const auto type = rope.contains(key) ? c.get<std::string>(rope, key) : "default";

@@ -1,0 +1,114 @@
+#include "src/nn/lora.h"
+
+#include "src/base/config_yaml.h"
+#include "src/nn/freeze.h"
+#include "tests/support.h"
+
+namespace usam::nn {
+namespace {
+
+using test::message_of;
+
+struct Inner : torch::nn::Module {
+  Inner() {
+    register_module("q_proj", q_proj);
+    register_module("v_proj", v_proj);
+  }
+  Linear q_proj{6, 4, false}, v_proj{6, 4};
+};
+
+struct Net : torch::nn::Module {
+  Net() {
+    a = register_module("a", std::make_shared<Inner>());
+    b = register_module("b", std::make_shared<Inner>());
+  }
+  std::shared_ptr<Inner> a, b;
+};
+
+LoraConfig config_of(std::vector<std::string> targets) {
+  return {.rank = 2, .alpha = 6, .dropout = 0, .targets = std::move(targets)};
+}
+
+TEST(Lora, AddsTheScaledProductAndNamesItAsPeftDoes) {
+  Net net;
+  EXPECT_EQ(attach_lora(net, config_of({"q_proj"}), 1), (std::vector<std::string>{"a.q_proj", "b.q_proj"}));
+  auto parameters = net.named_parameters();
+  auto a = parameters["a.q_proj.lora_A.weight"], b = parameters["a.q_proj.lora_B.weight"];
+  EXPECT_EQ(a.sizes(), (std::vector<int64_t>{2, 6}));
+  EXPECT_EQ(b.sizes(), (std::vector<int64_t>{4, 2}));
+  const auto x = torch::randn({3, 6});
+  const auto before = torch::linear(x, net.a->q_proj->weight);
+  EXPECT_TRUE(net.a->q_proj(x).equal(before)) << "B is 0 at first";
+  torch::NoGradGuard no_grad;
+  b.normal_();
+  EXPECT_TRUE(torch::allclose(net.a->q_proj(x), before + 3 * x.matmul(a.t()).matmul(b.t()), 1e-5, 1e-6));
+}
+
+TEST(Lora, TargetsMayBeLongerSuffixesOrWholePaths) {
+  Net net;
+  EXPECT_EQ(attach_lora(net, config_of({"b.q_proj", "v_proj"}), 1),
+            (std::vector<std::string>{"a.v_proj", "b.q_proj", "b.v_proj"}));
+}
+
+TEST(Lora, RefusesATargetThatMatchesNothing) {
+  Net net;
+  EXPECT_EQ(message_of([&] { attach_lora(net, config_of({"q_proj", "query"}), 1); }),
+            "lora.targets: no linear layer's path ends with 'query'; the layers' names are q_proj and v_proj");
+  EXPECT_EQ(message_of([&] { attach_lora(net, config_of({"proj"}), 1); }),
+            "lora.targets: no linear layer's path ends with 'proj'; the layers' names are q_proj and v_proj");
+  EXPECT_EQ(net.named_parameters().size(), 6u) << "nothing was attached";
+}
+
+TEST(Lora, InitialValuesAreAFunctionOfSeedNameAndPath) {
+  auto a_of = [](uint64_t seed, const std::string& name, std::vector<std::string> targets) {
+    Net net;
+    attach_lora(net, config_of(std::move(targets)), seed, name);
+    return net.named_parameters()["b.q_proj.lora_A.weight"].detach().clone();
+  };
+  const auto first = a_of(1, "llm", {"q_proj"});
+  EXPECT_TRUE(first.equal(a_of(1, "llm", {"v_proj", "b.q_proj"})));
+  EXPECT_FALSE(first.equal(a_of(2, "llm", {"q_proj"})));
+  EXPECT_FALSE(first.equal(a_of(1, "whisper", {"q_proj"})));
+  EXPECT_LE(first.abs().max().item<double>(), 1 / std::sqrt(6.0));
+  EXPECT_GT(first.std().item<double>(), 0.1);
+}
+
+TEST(Lora, DropsInputsInTrainingOnly) {
+  Net net;
+  auto config = config_of({"q_proj"});
+  config.dropout = 0.5;
+  attach_lora(net, config, 1);
+  torch::NoGradGuard no_grad;
+  net.named_parameters()["a.q_proj.lora_B.weight"].fill_(1);
+  const auto x = torch::ones({64, 6});
+  net.train();
+  EXPECT_GT(net.a->q_proj(x).std(0).max().item<double>(), 0.01) << "rows of equal input differ";
+  net.eval();
+  EXPECT_LT(net.a->q_proj(x).std(0).max().item<double>(), 1e-6);
+}
+
+TEST(Lora, StaysInFullPrecisionOnALayerOfLowPrecision) {
+  Net net;
+  net.to(torch::kBFloat16);
+  set_trainable(net, {"*"}, false);
+  attach_lora(net, config_of({"q_proj"}), 1);
+  auto b = net.named_parameters()["a.q_proj.lora_B.weight"];
+  EXPECT_EQ(b.scalar_type(), torch::kFloat);
+  EXPECT_TRUE(b.requires_grad());
+  const auto y = net.a->q_proj(torch::ones({1, 6}, torch::kBFloat16));
+  EXPECT_EQ(y.scalar_type(), torch::kBFloat16);
+  y.sum().backward();
+  EXPECT_GT(b.grad().abs().sum().item<double>(), 0);
+}
+
+TEST(Lora, ConfigRefusesAnEmptyListOfTargets) {
+  test::TemporaryFolder folder;
+  LoraConfig config;
+  const auto file = folder.write("lora.yaml", "rank: 4\ntargets: []\n");
+  const auto message = message_of([&] { load_config(file, {}, config); });
+  EXPECT_NE(message.find("'targets' is empty: name at least one linear layer"), std::string::npos) << message;
+  EXPECT_NE(message.find("lora.yaml:1:"), std::string::npos) << message;
+}
+
+}  // namespace
+}  // namespace usam::nn

@@ -1,0 +1,37 @@
+"""Runs every command of a Markdown file's ```sh blocks, in order, from the top of the tree; fails at the first that fails.
+
+    python tests/readme/run_commands.py README.md
+
+`make` commands are what runs this test, or another test of this suite, and are only held against the Makefile.
+"""
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+
+def commands(text: str) -> list[str]:
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, flags=re.M | re.S)
+    return [line for block in blocks for line in block.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def main() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", open("Makefile", encoding="utf8").read(), flags=re.M))
+    found = commands(open(sys.argv[1], encoding="utf8").read())
+    if not found:
+        sys.exit(f"{sys.argv[1]} has no ```sh block")
+    for command in found:
+        if command.startswith("make "):
+            if command.split()[1] not in targets:
+                sys.exit(f"the Makefile has no target for: {command}")
+            print(f"a target of the Makefile: {command}")
+            continue
+        done = subprocess.run(command, shell=True, capture_output=True, text=True)
+        print(f"exit {done.returncode}: {command}")
+        if done.returncode != 0 or not done.stdout and "usam-train configs/real" not in command:
+            sys.exit(f"stdout:\n{done.stdout[-2000:]}\nstderr:\n{done.stderr[-2000:]}")
+
+
+if __name__ == "__main__":
+    main()

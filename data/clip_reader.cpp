@@ -34,6 +34,7 @@ class FileReader final : public ClipReader {
 
   ReadClip read(int64_t, const Row& row, DrawKey key) const override {
     audio::Audio audio = audio::decode(row.audio, options_.max_seconds + kLengthTolerance);
+    if (row.seconds == 0) user_error("{}: the manifest says that the clip has 0 s, but it has samples", row.audio);
     ReadClip result;
     if (audio.is_cut && !options_.truncates) {
       result.is_too_long = true;

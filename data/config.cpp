@@ -37,10 +37,10 @@ void describe(Fields& f, AugmentConfig& c) {
 void describe(Fields& f, DataConfig& c) {
   f("train", c.train, "manifests to train on").or_single();
   f("valid", c.valid, "manifests that the best checkpoint is chosen by").or_single();
-  f("test", c.test, "manifests that usam-eval scores").or_single();
-  f("batch", c.batch, "what a micro-batch may hold").resumable();
+  f("test", c.test, "manifests that usam-eval scores").or_single().resumable();
+  f("batch", c.batch, "what a micro-batch may hold");
   f("shuffle", c.shuffle, "draw the order of the rows anew in each epoch");
-  f("threads", c.threads, "loader threads; 0: load in the training thread").at_least(0).at_most(256).resumable();
+  f("threads", c.threads, "loader threads; 0: load only while training waits").at_least(0).at_most(256).resumable();
   f.choice("on_error", c.on_error, {{"skip", OnError::kSkip}, {"fail", OnError::kFail}},
            "what to do with unreadable audio")
       .resumable();
@@ -62,6 +62,15 @@ void describe(Fields& f, DataConfig& c) {
       .at_least(0)
       .resumable();
   f("augment", c.augment, "changes of training clips");
+  f.rule([&c] {
+    for (const auto* manifests : {&c.valid, &c.test}) {
+      for (const auto& manifest : *manifests) {
+        if (manifest.weight != 1)
+          return std::string("'valid' and 'test' take no 'weight': each of their rows is scored once");
+      }
+    }
+    return std::string();
+  });
 }
 
 }  // namespace usam::data

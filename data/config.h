@@ -51,7 +51,7 @@ struct DataConfig {
   std::vector<ManifestConfig> train, valid, test;
   BudgetConfig batch;
   bool shuffle = true;
-  int64_t threads = 4;  // loader threads; 0: load in the training thread
+  int64_t threads = 4;  // loader threads; 0: load only while training waits for it
   OnError on_error = OnError::kSkip;
   double max_skipped = 0.01;  // share of an epoch's rows that may be unreadable
   LongAudio long_audio = LongAudio::kTruncate;

@@ -47,6 +47,7 @@ std::shared_ptr<const EpochPlan> DataSet::plan(int64_t epoch) const {
   options.seed = use_.seed;
   options.batch = config_.batch;
   options.shuffle = config_.shuffle;
+  options.is_weighted = use_.is_training;
   options.long_audio = config_.long_audio;
   options.max_seconds = config_.max_seconds;
   options.min_seconds = plan_.min_seconds;

@@ -1,5 +1,6 @@
 #include "data/loader.h"
 
+#include <algorithm>
 #include <latch>
 
 #include "data/collate.h"
@@ -30,7 +31,8 @@ Loader::Loader(std::shared_ptr<const DataSet> data, Slice slice)
   const int64_t rounds = (size - start + slice_.ranks - 1) / slice_.ranks;
   next_index_ = start + slice_.rank;
   end_index_ = next_index_ + rounds * slice_.ranks;
-  if (data_->config().threads > 0 && rounds > 0) start_threads(data_->config().threads);
+  depth_ = data_->config().threads > 0 ? static_cast<size_t>(data_->config().threads) + 1 : 0;
+  if (rounds > 0) start_threads(std::max<int64_t>(1, data_->config().threads));
 }
 
 Loader::~Loader() {
@@ -42,14 +44,15 @@ Loader::~Loader() {
   for (auto& thread : threads_) thread.join();
 }
 
-// Torch's number of threads is a default for new threads and a setting of each: loader threads take one each, so that
-// they do not fight with the training thread, whose own setting is put back as the default.
+// Torch's number of threads is a default for new threads and a setting of each. Loader threads take one each, so that
+// they do not fight with the training thread, and so that sums do not depend on data.threads; then the default is put
+// back.
 void Loader::start_threads(int64_t count) {
-  depth_ = static_cast<size_t>(count) + 1;
   const int intra_op = at::get_num_threads();
   std::latch ready(count);
   for (int64_t i = 0; i < count; ++i) {
     threads_.emplace_back([this, &ready] {
+      at::get_num_threads();  // a thread takes the default at its first use, which must not come after the next line
       at::set_num_threads(1);
       ready.count_down();
       work();
@@ -137,22 +140,17 @@ void Loader::work() {
 }
 
 std::optional<Batch> Loader::next() {
-  std::shared_ptr<Slot> slot;
-  if (threads_.empty()) {
-    if (next_index_ >= end_index_) return std::nullopt;
-    slot = make_slot();
-    for (size_t i = 0; i < slot->visits.size(); ++i) load_sample(*slot, i);
-    finish(*slot);
-  } else {
-    std::unique_lock lock(mutex_);
-    if (slots_.empty() && next_index_ >= end_index_) return std::nullopt;
-    slot_ready_.wait(lock, [this] { return !slots_.empty() && slots_.front()->is_done; });
-    slot = slots_.front();
-    slots_.pop_front();
-    lock.unlock();
-    work_ready_.notify_all();
-    if (slot->error) std::rethrow_exception(slot->error);
-  }
+  std::unique_lock lock(mutex_);
+  if (slots_.empty() && next_index_ >= end_index_) return std::nullopt;
+  if (data_->config().threads == 0) depth_ = 1;
+  work_ready_.notify_all();
+  slot_ready_.wait(lock, [this] { return !slots_.empty() && slots_.front()->is_done; });
+  const std::shared_ptr<Slot> slot = slots_.front();
+  slots_.pop_front();
+  if (data_->config().threads == 0) depth_ = 0;
+  lock.unlock();
+  work_ready_.notify_all();
+  if (slot->error) std::rethrow_exception(slot->error);
   count(*slot);
   if (slot->batch.cursor.micro_batch + slice_.ranks >= end_index_) report();
   return std::move(slot->batch);

@@ -61,12 +61,12 @@ class Loader {
   std::shared_ptr<const EpochPlan> plan_;
   int64_t next_index_;  // of the next micro-batch to be made
   int64_t end_index_;
-  size_t depth_ = 0;  // micro-batches under way at most
   LoadCounts counts_;
 
   std::mutex mutex_;  // guards all below, next_index_, and the claims of slots
   std::condition_variable work_ready_, slot_ready_;
   std::deque<std::shared_ptr<Slot>> slots_;
+  size_t depth_ = 0;  // micro-batches under way at most; with no threads of its own 1 while next() waits, else 0
   bool is_stopping_ = false;
   std::vector<std::thread> threads_;
 };

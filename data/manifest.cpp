@@ -48,10 +48,10 @@ void ManifestProblems::raise() const {
 // The bytes of a file, mapped read-only.
 class Manifest::Mapping {
  public:
-  // Throws std::string with the reason.
+  // UserError: the reason alone.
   explicit Mapping(const std::string& path) {
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) throw std::string(std::strerror(errno));
+    if (file < 0) throw UserError(std::strerror(errno));
     struct stat info{};
     const bool regular = fstat(file, &info) == 0 && S_ISREG(info.st_mode);
     if (regular && info.st_size > 0) {
@@ -59,8 +59,8 @@ class Manifest::Mapping {
       data_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
     }
     close(file);
-    if (!regular) throw std::string("not a file");
-    if (data_ == MAP_FAILED) throw std::string("cannot be mapped into memory");
+    if (!regular) throw UserError("not a file");
+    if (data_ == MAP_FAILED) throw UserError("cannot be mapped into memory");
   }
   ~Mapping() {
     if (size_ > 0) munmap(data_, size_);
@@ -84,8 +84,8 @@ std::shared_ptr<Manifest> Manifest::open(const std::string& path, const Manifest
   std::shared_ptr<Manifest> manifest(new Manifest(path, options.source));
   try {
     manifest->mapping_ = std::make_shared<Mapping>(path);
-  } catch (const std::string& reason) {
-    problems.add(fmt::format("{}: the manifest cannot be read: {}", path, reason));
+  } catch (const UserError& reason) {
+    problems.add(fmt::format("{}: the manifest cannot be read: {}", path, reason.what()));
     return manifest;
   }
   if (const auto wrong = wrong_encoding(manifest->mapping_->text()); !wrong.empty()) {
@@ -192,7 +192,7 @@ std::vector<std::string> check_audio(const Source& source, int64_t at_most) {
     };
     try {
       const double found = audio::probe(row.audio).seconds, apart = std::abs(found - row.seconds);
-      if (apart > 0.1 && apart > 0.05 * row.seconds)
+      if (row.seconds >= 0 && apart > 0.1 && apart > 0.05 * row.seconds)
         report(fmt::format("'dur' is {} s, but {} holds {:.2f} s", row.seconds, row.audio, found));
     } catch (const UserError& e) {
       report(e.what());

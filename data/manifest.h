@@ -38,7 +38,8 @@ class Manifest final : public Source {
  public:
   // Opens and checks a manifest. Every line that cannot be used is added to `problems` as `file:line: sentence`, and so
   // is a file that cannot be read or holds no row. A row without `dur` gets its file's length from the header; where
-  // that cannot be read it counts as 0 s, and decoding it will say why.
+  // that cannot be read it counts as 0 s, and decoding it will say why. A `dur` of 0 is accepted here and refused when
+  // the sample is read, so that one such row falls under data.on_error.
   static std::shared_ptr<Manifest> open(const std::string& path, const ManifestOptions& options, SeenKeys& seen,
                                         ManifestProblems& problems);
   // The same for one manifest by itself; throws UserError with all its problems.

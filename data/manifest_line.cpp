@@ -146,8 +146,8 @@ class LineHandler {
     return true;
   }
   bool check_seconds(const std::string& shown) {
-    if (std::isfinite(line_.seconds) && line_.seconds > 0 && line_.seconds <= kMaxSeconds) return true;
-    return fail(fmt::format("'dur' must be more than 0 and at most {} seconds, found {}", kMaxSeconds, shown));
+    if (std::isfinite(line_.seconds) && line_.seconds >= 0 && line_.seconds <= kMaxSeconds) return true;
+    return fail(fmt::format("'dur' must be from 0 to {} seconds, found {}", kMaxSeconds, shown));
   }
 
   ManifestLine& line_;

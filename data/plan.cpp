@@ -38,7 +38,8 @@ int64_t length_class(double seconds) {
 
 // The epoch's visits with their planned seconds, without those that are dropped.
 std::vector<Item> collect(const Source& source, const PlanOptions& options, int64_t epoch, EpochPlan& plan) {
-  const std::vector<Visit> visits = source.visits(options.seed, epoch);
+  const std::vector<Visit> visits =
+      options.is_weighted ? source.visits(options.seed, epoch) : source.Source::visits(options.seed, epoch);
   std::vector<Item> items;
   items.reserve(visits.size());
   for (const Visit& visit : visits) {
@@ -56,6 +57,9 @@ std::vector<Item> collect(const Source& source, const PlanOptions& options, int6
           source.place(visit.row), row.key, items.back().seconds, *options.batch.seconds);
     }
   }
+  if (items.empty())
+    user_error("{}: nothing is left of epoch {}: {} of {} clips are longer than data.max_seconds = {}", source.name(),
+               epoch, plan.too_long, visits.size(), options.max_seconds);
   return items;
 }
 

@@ -14,6 +14,7 @@ struct PlanOptions {
   uint64_t seed = 0;
   BudgetConfig batch;
   bool shuffle = true;
+  bool is_weighted = true;  // false: each row once, whatever the source's weights
   LongAudio long_audio = LongAudio::kTruncate;
   double max_seconds = 30;
   double min_seconds = 0;    // shorter clips are padded to this and cost as much
@@ -42,7 +43,8 @@ double planned_seconds(double seconds, const PlanOptions& options);
 // The micro-batches of an epoch. Each visit stands in exactly one of them, and each keeps to the budget.
 // With shuffle: the visits are permuted, sorted by length inside windows of 4096 of them (by steps of 15 %, so that
 // what meets in a micro-batch still changes from epoch to epoch), cut into micro-batches, and these are permuted.
-// Without: in order. UserError: a clip that is longer than allowed (LongAudio::kError) or, by itself, than the budget.
+// Without: in order. UserError: a clip that is longer than allowed (LongAudio::kError) or, by itself, than the budget;
+// an epoch without a visit.
 EpochPlan plan_epoch(const Source& source, const PlanOptions& options, int64_t epoch);
 
 }  // namespace usam::data

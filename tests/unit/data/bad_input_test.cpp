@@ -119,6 +119,13 @@ TEST(BadAudio, EachFileIsReadOrRefusedAsExpected) {
   }
 }
 
+TEST(BadAudio, LosslessFilesThatEndEarlyAreDamaged) {
+  USAM_NEEDS_SHARED();
+  const std::string path = (test::shared_folder() / "data/bad/truncated.flac").string();
+  EXPECT_EQ(test::message_of([&] { audio::decode(path); }),
+            path + ": the file is damaged: 19584 of 47840 samples could be read");
+}
+
 TEST(BadAudio, TheCodecIsNamed) {
   USAM_NEEDS_SHARED();
   const std::string path = (test::shared_folder() / "data/bad/unknown_codec.wav").string();

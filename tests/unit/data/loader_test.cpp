@@ -306,6 +306,12 @@ TEST_F(LoaderTest, SkipsWhatCannotBeReadAndStopsWhenItIsTooMuch) {
           ": the audio file does not exist. Mend or remove what skipped.jsonl lists, or raise data.max_skipped");
 }
 
+TEST(SkipList, SaysWhereItCannotWrite) {
+  SkipList skips(1, SkipList::append_to("/nonexistent/skipped.jsonl"));
+  EXPECT_EQ(test::message_of([&] { skips.add({"k", "f", "r"}, 1, 10); }),
+            "/nonexistent/skipped.jsonl: cannot be written to");
+}
+
 TEST_F(LoaderTest, FailsAtTheFirstWhereAskedTo) {
   manifest_ += line("bad", "gone.wav", 1);
   DataConfig config = small_config(4, 2);

@@ -128,6 +128,15 @@ TEST(Manifest, ShowsTwentyProblemsAndCountsTheRest) {
   EXPECT_TRUE(message.ends_with("\n... and 5 more (25 problems in all)"));
 }
 
+TEST(Manifest, NoticesThatItsFileChanged) {
+  const test::TemporaryFolder folder;
+  const std::string text = line("a", "a.wav", 1), path = folder.write("m.jsonl", text);
+  const auto manifest = Manifest::open(path);
+  folder.write("m.jsonl", std::string(text.size(), 'x'));
+  EXPECT_TRUE(
+      test::message_of([&] { manifest->row(0); }).starts_with(path + ":1: the manifest changed while it was in use: "));
+}
+
 TEST(CheckAudio, OpensEveryHeader) {
   const test::TemporaryFolder folder;
   const std::string wav = write_wav(folder, "a.wav", tone(2, 440));

@@ -15,7 +15,7 @@ torch::nn::LayerNorm layer_norm(int64_t width) {
 
 // (N, K, heads x H) -> (N, heads, K, H).
 torch::Tensor split_heads(const torch::Tensor& x, int64_t heads) {
-  return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
+  return x.view({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
 }
 
 int64_t intermediate_width(const WindowQFormerConfig& c) {
@@ -35,8 +35,7 @@ void describe(Fields& f, WindowQFormerConfig& c) {
   f("prune", c.prune, "drop the least important audio tokens before the language model; null: keep all");
   f.rule([&c] {
     return c.heads > 0 && c.hidden % c.heads != 0
-               ? fmt::format("hidden ({}) must be a multiple of heads ({}); heads: {} gives heads of 64.", c.hidden,
-                             c.heads, std::max<int64_t>(1, c.hidden / 64))
+               ? fmt::format("hidden ({}) must be a multiple of heads ({}).", c.hidden, c.heads)
                : std::string();
   });
 }

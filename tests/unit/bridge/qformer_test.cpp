@@ -1,0 +1,132 @@
+#include "src/nn/qformer.h"
+
+#include "src/base/config_yaml.h"
+#include "tests/support.h"
+
+namespace usam::nn {
+namespace {
+
+WindowQFormerConfig small(int64_t queries = 1) {
+  WindowQFormerConfig c;
+  c.window = 4;
+  c.queries = queries;
+  c.hidden = 8;
+  c.heads = 2;
+  c.dropout = 0;
+  return c;
+}
+
+Frames random_frames(const std::vector<int64_t>& lengths, int64_t size, double padding = 0) {
+  const auto mask = length_mask(torch::tensor(lengths), size);
+  const auto x = torch::randn({static_cast<int64_t>(lengths.size()), size, 6});
+  return {x.masked_fill(~mask.unsqueeze(2), padding), mask, 25};
+}
+
+// Row 7: tail frames that do not fill a window were dropped.
+TEST(WindowQFormer, TheLastPartialWindowCounts) {
+  torch::manual_seed(1);
+  WindowQFormer qformer(small(), 6);
+  auto frames = random_frames({9, 3}, 10);
+  const auto out = qformer->forward(frames);
+  EXPECT_TRUE(out.lengths_B().equal(torch::tensor({3, 1})));
+  EXPECT_EQ(out.x_BTD.sizes(), at::IntArrayRef({2, 3, 8}));
+  EXPECT_DOUBLE_EQ(out.hz, 6.25);
+  EXPECT_EQ(out.x_BTD[1].slice(0, 1).abs().sum().item<double>(), 0);  // windows without a frame give nothing
+  frames.x_BTD[0][8] += 1;                                            // the only frame of the last window
+  const auto changed = (qformer->forward(frames).x_BTD - out.x_BTD)[0].abs().sum(1);
+  EXPECT_GT(changed[2].item<double>(), 1e-3);
+  EXPECT_EQ(changed.slice(0, 0, 2).sum().item<double>(), 0);
+}
+
+TEST(WindowQFormer, OutputFramesFollowsTheMask) {
+  WindowQFormer qformer(small(3), 6);
+  const auto out = qformer->forward(random_frames({1, 4, 5, 8, 9, 0}, 9));
+  const std::vector<int64_t> lengths = {1, 4, 5, 8, 9, 0};
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    EXPECT_EQ(out.lengths_B()[static_cast<int64_t>(i)].item<int64_t>(), qformer->output_frames(lengths[i]))
+        << lengths[i];
+  }
+}
+
+TEST(WindowQFormer, AClipIsTheSameAloneAndAmongLongerOnes) {
+  torch::manual_seed(2);
+  WindowQFormer qformer(small(2), 6);
+  auto frames = random_frames({6, 13}, 13, 7);
+  const auto together = qformer->forward(frames);
+  const auto alone =
+      qformer->forward({frames.x_BTD.slice(0, 0, 1).slice(1, 0, 6), torch::ones({1, 6}, torch::kBool), 25});
+  EXPECT_TRUE(together.x_BTD[0].slice(0, 0, 4).allclose(alone.x_BTD[0], 1e-5, 1e-6));
+}
+
+TEST(WindowQFormer, EveryParameterIsTrainedAndAnEmptyBatchIsFine) {
+  torch::manual_seed(3);
+  WindowQFormer qformer(small(2), 6);
+  qformer->forward(random_frames({6, 13}, 13)).x_BTD.square().sum().backward();
+  for (const auto& p : qformer->named_parameters()) EXPECT_TRUE(p.value().grad().defined()) << p.key();
+  const auto out = qformer->forward({torch::zeros({0, 5, 6}), torch::zeros({0, 5}, torch::kBool), 25});
+  EXPECT_EQ(out.x_BTD.sizes(), at::IntArrayRef({0, 4, 8}));
+}
+
+TEST(WindowQFormer, DropoutDrawsInTrainingOnly) {
+  torch::manual_seed(4);
+  auto config = small(2);
+  config.dropout = 0.5;
+  WindowQFormer qformer(config, 6);
+  const auto frames = random_frames({6}, 6);
+  EXPECT_FALSE(qformer->forward(frames).x_BTD.equal(qformer->forward(frames).x_BTD));
+  qformer->eval();
+  EXPECT_TRUE(qformer->forward(frames).x_BTD.equal(qformer->forward(frames).x_BTD));
+}
+
+TEST(WindowQFormer, NamesOfBlip2AreKnown) {
+  WindowQFormer qformer(small(), 6);
+  const std::vector<std::string> projections = {"query", "key", "value"};
+  std::vector<std::string> theirs = {"layernorm"};
+  for (const std::string layer : {"encoder.layer.0.", "encoder.layer.1."}) {
+    for (const std::string attention : {"attention", "crossattention"}) {
+      for (const auto& p : projections) theirs.push_back(layer + attention + ".attention." + p);
+      theirs.push_back(layer + attention + ".output.dense");
+      theirs.push_back(layer + attention + ".output.LayerNorm");
+    }
+    for (const std::string part : {"intermediate_query.dense", "output_query.dense", "output_query.LayerNorm"})
+      theirs.push_back(layer + part);
+  }
+  std::set<std::string> found = {"query"};
+  for (const auto& name : theirs) {
+    for (const std::string leaf : {".weight", ".bias"}) found.insert(qformer_name_from_blip2(name + leaf));
+  }
+  std::set<std::string> ours;
+  for (const auto& p : qformer->named_parameters()) ours.insert(p.key());
+  EXPECT_EQ(found, ours);
+  EXPECT_EQ(qformer_name_from_blip2("encoder.layer.0.intermediate.dense.weight"), "");
+  EXPECT_EQ(qformer_name_from_blip2("embeddings.weight"), "");
+}
+
+TEST(WindowQFormerOptions, AreReadAndRefused) {
+  const usam::test::TemporaryFolder folder;
+  WindowQFormerConfig c;
+  const auto file = folder.write("bridge.yaml",
+                                 "{window: 4, queries: 2, layers: 1, hidden: 64, heads: 4, intermediate: 96, dropout: "
+                                 "0.2, prune: {keep: 0.25}}\n");
+  load_config(file, {}, c);
+  EXPECT_EQ(c.window, 4);
+  EXPECT_EQ(c.queries, 2);
+  EXPECT_EQ(c.layers, 1);
+  EXPECT_EQ(c.hidden, 64);
+  EXPECT_EQ(c.heads, 4);
+  EXPECT_EQ(c.intermediate, 96);
+  EXPECT_EQ(c.dropout, 0.2);
+  ASSERT_TRUE(c.prune.has_value());
+  EXPECT_EQ(WindowQFormer(c, 6)->keep(), 0.25);
+  WindowQFormerConfig nulls;
+  load_config(folder.write("nulls.yaml", "{intermediate: null, prune: null}\n"), {}, nulls);
+  EXPECT_FALSE(nulls.prune || nulls.intermediate);
+  EXPECT_EQ(WindowQFormer(small(), 6)->keep(), 1);
+  WindowQFormerConfig bad;
+  const auto odd = folder.write("odd.yaml", "hidden: 100\n");
+  EXPECT_EQ(usam::test::message_of([&] { load_config(odd, {}, bad); }),
+            odd + ":1:1: hidden (100) must be a multiple of heads (12).");
+}
+
+}  // namespace
+}  // namespace usam::nn

@@ -1,12 +1,8 @@
 #include "trainer/checkpoint.h"
 
-#include <fcntl.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -14,7 +10,6 @@
 #include "src/base/error.h"
 #include "src/base/fs.h"
 #include "src/base/hash.h"
-#include "src/io/atomic_file.h"
 #include "src/io/weights.h"
 
 namespace usam {
@@ -23,12 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kFormat = 1;
-
-void write_text(const fs::path& path, const std::string& text) {
-  io::AtomicFile file(path.string());
-  file.write(text);
-  file.commit();
-}
 
 Json read_json(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -42,14 +31,6 @@ Json read_json(const fs::path& path) {
 
 std::string shape_text(const torch::Tensor& tensor) {
   return fmt::format("{} ({})", std::string(c10::toString(tensor.scalar_type())), fmt::join(tensor.sizes(), ", "));
-}
-
-void sync_file(const std::string& path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool synced = descriptor >= 0 && fsync(descriptor) == 0;
-  const int error = errno;
-  if (descriptor >= 0) close(descriptor);
-  if (!synced) user_error("{}: cannot sync the file: {}", path, std::strerror(error));
 }
 
 // Files below a folder, relative to it, in a fixed order.
@@ -70,7 +51,8 @@ void write_manifest(const fs::path& folder) {
   }
   for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (entry.is_directory()) sync_folder(entry.path().string());
-  write_text(folder / "manifest.json", Json{{"format", kFormat}, {"files", files}}.dump(2) + "\n");
+  write_file_atomically((folder / "manifest.json").string(),
+                        Json{{"format", kFormat}, {"files", files}}.dump(2) + "\n");
 }
 
 // "" or what is wrong with one file that the manifest lists.
@@ -120,10 +102,10 @@ std::string write_checkpoint(const std::string& run, const CheckpointParts& part
   const fs::path aside = fs::path(run) / fmt::format(".checkpoint-{}.partial", parts.state.step);
   fs::remove_all(aside);
   fs::create_directories(aside);
-  write_text(aside / "config.yaml", parts.config_yaml);
+  write_file_atomically((aside / "config.yaml").string(), parts.config_yaml);
   io::write_safetensors((aside / "model.safetensors").string(), parts.model);
   io::write_safetensors((aside / "optimizer.safetensors").string(), parts.optimizer);
-  write_text(aside / "state.json", to_json(parts.state).dump(2) + "\n");
+  write_file_atomically((aside / "state.json").string(), to_json(parts.state).dump(2) + "\n");
   if (parts.save_assets) parts.save_assets(aside.string());
   write_manifest(aside);
   if (fs::exists(target)) {
@@ -131,8 +113,7 @@ std::string write_checkpoint(const std::string& run, const CheckpointParts& part
       user_error("{} exists already and is not overwritten. Use another run.dir.", target.string());
     fs::remove_all(target);
   }
-  fs::rename(aside, target);
-  sync_folder(run);
+  rename_synced(aside.string(), target.string());
   return target.string();
 }
 

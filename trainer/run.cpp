@@ -6,9 +6,9 @@
 #include <filesystem>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/base/log.h"
 #include "src/base/text.h"
-#include "src/io/atomic_file.h"
 #include "trainer/run_folder.h"
 #include "trainer/signals.h"
 #include "trainer/stopwatch.h"
@@ -79,6 +79,7 @@ void Trainer::resume(const std::string& checkpoint) {
         checkpoint, state.global_micro_batches, world, state.global_micro_batches);
   if (state.seed != parts_.seed)
     user_error("{} was made with seed {}, this run has seed {}.", checkpoint, state.seed, parts_.seed);
+  parts_.recipe->check_assets(checkpoint);
   restore_tensors(saved_, checkpoint + "/model.safetensors");
   restore_tensors(optimizer_->state(), checkpoint + "/optimizer.safetensors");
   // A best checkpoint that is gone, or stayed behind in another run's folder, cannot be linked to.
@@ -124,9 +125,7 @@ void Trainer::open_run() {
     const std::string name = entry.path().filename().string();
     if (name.starts_with(".checkpoint-") && name.ends_with(".partial")) fs::remove_all(entry.path());
   }
-  io::AtomicFile config(parts_.run + "/config.yaml");
-  config.write(parts_.config_yaml);
-  config.commit();
+  write_file_atomically(parts_.run + "/config.yaml", parts_.config_yaml);
   recorder_ = std::make_unique<Recorder>(parts_.run, state_.step);
   // A crash between the rename of a checkpoint and that of its links left them behind.
   if (fs::exists(fmt::format("{}/checkpoint-{}", parts_.run, state_.step)))

@@ -9,7 +9,6 @@
 #include "src/base/error.h"
 #include "src/base/fs.h"
 #include "src/base/log.h"
-#include "src/io/atomic_file.h"
 #include "trainer/checkpoint.h"
 
 namespace usam {

@@ -19,7 +19,7 @@ double count_of(const std::string& term, const std::string& name, const Counts& 
 class Touch : public torch::autograd::Function<Touch> {
  public:
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& loss,
-                               const torch::autograd::variable_list& parameters) {
+                               torch::TensorList parameters) {
     context->saved_data["parameters"] = static_cast<int64_t>(parameters.size());
     return loss.clone();
   }
@@ -85,7 +85,7 @@ torch::Tensor weighted_loss(const std::vector<Term>& terms, const Counts& counts
 }
 
 torch::Tensor touch(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters) {
-  return Touch::apply(loss, parameters);
+  return Touch::apply(loss, torch::TensorList(parameters));  // of a vector it would see no variables
 }
 
 void Tally::add(const StepOutput& output) {

@@ -1,11 +1,12 @@
 #pragma once
 // The smallest thing the trainer can drive: a linear model with dropout, two loss terms with different counts, a
 // parameter that no batch uses, and micro-batches that are a pure function of their place.
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
 
+#include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/tensor/rng.h"
 #include "trainer/batches.h"
 #include "trainer/recipe.h"
@@ -59,13 +60,18 @@ class ToyRecipe final : public Recipe {
   torch::nn::Module& module() override { return *module_; }
   std::vector<std::pair<std::string, torch::Tensor>> statistics() override { return {{"seen", module_->seen}}; }
   void train(bool on) override { is_training_ = on; }
-  void save_assets(const std::string& folder) const override { std::ofstream(folder + "/base.json") << "{}\n"; }
+  void save_assets(const std::string& folder) const override { write_file_atomically(folder + "/base.json", kBase); }
+  void check_assets(const std::string& folder) const override {
+    if (read_file(folder + "/base.json") != kBase) user_error("{}/base.json is another toy's.", folder);
+  }
 
  private:
   static StepOutput output(const torch::Tensor& error, const torch::Tensor& size, int64_t samples) {
     const auto count = static_cast<double>(samples);
     return {{{"error", error, "samples", 1}, {"size", size, "values", 0.25}}, {{"samples_seen", count * count, count}}};
   }
+
+  static constexpr const char* kBase = "{\"toy\": 1}\n";
 
   ToyOptions options_;
   ToyModule module_;

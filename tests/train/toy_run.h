@@ -45,6 +45,14 @@ inline std::string content(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+// Every trained tensor by name.
+inline io::NamedTensors trained(Recipe& recipe) {
+  io::NamedTensors all;
+  for (const ParameterGroup& group : recipe.groups())
+    all.insert(all.end(), group.parameters.begin(), group.parameters.end());
+  return all;
+}
+
 // The lines of a file, without what depends on the clock.
 inline std::vector<Json> lines(const std::filesystem::path& path) {
   std::ifstream in(path);

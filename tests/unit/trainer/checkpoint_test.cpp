@@ -112,7 +112,7 @@ TEST_F(Checkpoint, OverlaysAModule) {
   EXPECT_EQ(report.file, path + "/model.safetensors");
   EXPECT_EQ(report.tensors, 1);
   EXPECT_EQ(report.values, 4);
-  EXPECT_TRUE(recipe.groups()[1].parameters[0].second.equal(torch::full({2, 2}, 9.0)));
+  EXPECT_TRUE(test::trained(recipe)[2].second.equal(torch::full({2, 2}, 9.0)));
 
   io::write_safetensors(run() + "/a.safetensors", {{"spare", torch::ones({3})}, {"other", torch::ones({1})}});
   const std::string message = test::message_of([&] { overlay(recipe.module(), run() + "/a.safetensors"); });

@@ -62,7 +62,15 @@ TEST(TrainerConfig, ReportsMistakes) {
                                         "  optimizer: {betas: [0.9]}\n"
                                         "  schedule: {type: cosine, warmup: 2.5}\n");
   Whole config;
-  EXPECT_EQ(test::message_of([&] { load_config(file, {}, config); }), "");
+  EXPECT_EQ(test::message_of([&] { load_config(file, {}, config); }),
+            file + ":2:14: 'betas' must be two numbers, each at least 0 and below 1.\n" + file +
+                ":3:13: 'warmup' must be a share below 1 or a whole number of steps.");
+  const std::string none = folder.write("b.yaml", "trainer: {precision: bf16}\n");
+  EXPECT_EQ(test::message_of([&] { load_config(none, {}, config); }),
+            none + ":1:10: 'max_steps' or 'epochs' is missing.");
+  const std::string both = folder.write("c.yaml", "trainer: {max_steps: 3, epochs: 1}\n");
+  EXPECT_EQ(test::message_of([&] { load_config(both, {}, config); }),
+            both + ":1:10: give 'max_steps' or 'epochs', not both.");
 }
 
 }  // namespace

@@ -115,6 +115,13 @@ TEST_F(Resume, RefusesAnotherSeedAndAnUnevenNumberOfRanks) {
                 "ranks that divides 2.");
 }
 
+TEST_F(Resume, RefusesAnotherBase) {
+  std::ofstream(whole() + "/checkpoint-6/base.json") << "{}";
+  Trainer trainer(toy_config(kSteps), toy_parts(whole()));
+  EXPECT_EQ(test::message_of([&] { trainer.resume(whole() + "/checkpoint-6"); }),
+            whole() + "/checkpoint-6/base.json is another toy's.");
+}
+
 TEST_F(Resume, NoticesThatTheDataShrank) {
   TrainerParts parts = toy_parts(cut(), with_dropout());
   parts.train = test::toy_batches(4);

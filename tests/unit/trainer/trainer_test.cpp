@@ -113,13 +113,11 @@ TEST(Trainer, AccumulationEqualsOneLargeBatch) {
   TrainerParts one = toy_parts(folder.path() / "one");
   one.train = {[](int64_t) { return 1; }, [](data::Cursor) { return std::make_unique<Merged>(); }};
   Trainer(config, one).run();
-  for (size_t group = 0; group < 2; ++group)
-    for (size_t i = 0; i < several.recipe->groups()[group].parameters.size(); ++i) {
-      const auto& [name, a] = several.recipe->groups()[group].parameters[i];
-      const auto& [same_name, b] = one.recipe->groups()[group].parameters[i];
-      EXPECT_LT((a - b).abs().max().item<double>(), 1e-6) << name;
-      EXPECT_LT((a.grad() - b.grad()).abs().max().item<double>(), 1e-6) << name;
-    }
+  const io::NamedTensors a = test::trained(*several.recipe), b = test::trained(*one.recipe);
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_LT((a[i].second - b[i].second).abs().max().item<double>(), 1e-6) << a[i].first;
+    EXPECT_LT((a[i].second.grad() - b[i].second.grad()).abs().max().item<double>(), 1e-6) << a[i].first;
+  }
 }
 
 TEST(Trainer, DropoutDependsOnSeedStepAndMicroBatchAlone) {
@@ -144,12 +142,13 @@ TEST(Trainer, DropoutDependsOnSeedStepAndMicroBatchAlone) {
 
 TEST(Trainer, AParameterWithoutUseGetsAGradientOfZero) {
   const test::TemporaryFolder folder;
-  TrainerParts parts = toy_parts(folder.path(), {.uses_bias = false});
+  TrainerParts parts = toy_parts(folder.path(), {.dropout = 0, .uses_bias = false, .on_forward = {}});
   Trainer(toy_config(1), parts).run();
-  const auto groups = parts.recipe->groups();
-  EXPECT_TRUE(groups[0].parameters[1].second.grad().equal(torch::zeros(3)));
-  EXPECT_TRUE(groups[1].parameters[0].second.grad().equal(torch::zeros({2, 2})));
-  EXPECT_GT(groups[0].parameters[0].second.grad().abs().max().item<double>(), 0);
+  std::map<std::string, torch::Tensor> gradients;
+  for (const auto& [name, parameter] : test::trained(*parts.recipe)) gradients[name] = parameter.grad();
+  EXPECT_TRUE(gradients.at("bias").equal(torch::zeros(3)));
+  EXPECT_TRUE(gradients.at("spare").equal(torch::zeros({2, 2})));
+  EXPECT_GT(gradients.at("matrix").abs().max().item<double>(), 0);
 }
 
 TEST(Trainer, DropsABadStepAndNamesItsSamples) {
@@ -162,7 +161,7 @@ TEST(Trainer, DropsABadStepAndNamesItsSamples) {
   parts.valid.reset();
   TrainerConfig config = toy_config(4);
   EXPECT_EQ(Trainer(config, parts).run(), Outcome::kFinished);
-  for (const auto& [name, parameter] : parts.recipe->groups()[0].parameters)
+  for (const auto& [name, parameter] : test::trained(*parts.recipe))
     EXPECT_TRUE(parameter.isfinite().all().item<bool>()) << name;
   const std::vector<Json> bad = test::lines(folder.path() / "bad_batches.jsonl");
   ASSERT_EQ(bad.size(), 1u);

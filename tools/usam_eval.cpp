@@ -29,7 +29,8 @@ std::string json_lines(const std::vector<Json>& objects) {
 
 int evaluate(const Arguments& arguments) {
   recipes::RunConfig asked;
-  load_config(arguments.config, {arguments.overrides, false}, asked);
+  // Offline: what the model was trained on need not be on this machine; what is used is opened below.
+  load_config(arguments.config, {arguments.overrides, true}, asked);
   const std::string checkpoint = arguments.checkpoint.empty() ? asked.run.dir.value + "/best" : arguments.checkpoint;
   const auto config = recipes::evaluation_config(checkpoint, asked, arguments.overrides);
   const auto recipe = recipes::open_checkpoint(checkpoint, config);

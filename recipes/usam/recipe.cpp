@@ -169,7 +169,7 @@ std::vector<Metric> UsamRecipe::router_metrics(const data::Batch& batch, const n
 }
 
 std::vector<ParameterGroup> UsamRecipe::groups() {
-  ParameterGroup all{.name = "all"};
+  ParameterGroup all{.name = "all", .parameters = {}};
   for (const auto& parameter : model_->named_parameters()) {
     if (parameter.value().requires_grad()) all.parameters.emplace_back(parameter.key(), parameter.value());
   }

@@ -1,5 +1,7 @@
 #include "src/nn/random_init.h"
 
+#include <cmath>
+
 namespace usam::nn {
 
 void init_parameters(torch::nn::Module& module, DrawKey key, const InitRule& rule) {
@@ -10,9 +12,11 @@ void init_parameters(torch::nn::Module& module, DrawKey key, const InitRule& rul
   }
 }
 
-void normal_rule(const std::string& path, torch::Tensor& parameter, torch::Generator& generator, double std) {
+void scratch_rule(const std::string& path, torch::Tensor& parameter, torch::Generator& generator, double scale) {
   if (parameter.dim() > 1) {
-    parameter.normal_(0, std, generator);
+    const bool is_table = path.find("embed_") != std::string::npos || path.find("_embed") + 6 == path.size();
+    const auto fan_in = static_cast<double>(parameter.numel() / parameter.size(0));
+    parameter.normal_(0, is_table ? 0.02 : scale / std::sqrt(fan_in), generator);
   } else {
     parameter.fill_(path.ends_with("weight") ? 1.0 : 0.0);
   }

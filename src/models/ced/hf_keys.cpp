@@ -62,7 +62,7 @@ void load(CedEncoder& encoder, const io::WeightFiles& files) {
 
 void init(CedEncoder& encoder, const CedConfig& config, const ModelInit& how) {
   nn::init_parameters(encoder, draw_key(how.seed, how.name),
-                      [](const auto& path, auto& value, auto& draws) { nn::normal_rule(path, value, draws, 0.02); });
+                      [](const auto& path, auto& value, auto& draws) { nn::scratch_rule(path, value, draws); });
   auto buffers = encoder.named_buffers();
   const double std = config.feature_std.value_or(30);
   buffers["init_bn.running_mean"].fill_(config.feature_mean.value_or(-30));

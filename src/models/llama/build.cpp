@@ -10,13 +10,13 @@
 namespace usam::llama {
 namespace {
 
-// Matrices normal with deviation 0.02, those that write to the residual stream smaller by the square root of their
-// number (Radford et al. 2019, section 2.3); biases 0, norms 1.
+// Matrices that write to the residual stream are smaller by the square root of their number (Radford et al. 2019,
+// section 2.3).
 void draw_weights(Decoder& model, const ModelInit& init) {
   const double to_stream = 1 / std::sqrt(2.0 * static_cast<double>(model.sizes().layers));
   auto rule = [to_stream](const std::string& path, torch::Tensor& parameter, torch::Generator& draws) {
     const bool writes = path.ends_with("o_proj.weight") || path.ends_with("down_proj.weight");
-    nn::normal_rule(path, parameter, draws, 0.02 * (writes ? to_stream : 1));
+    nn::scratch_rule(path, parameter, draws, writes ? to_stream : 1);
   };
   nn::init_parameters(model, draw_key(init.seed, init.name), rule);
 }

@@ -77,10 +77,9 @@ void load(MertEncoder& encoder, const io::WeightFiles& files) {
   io::load_weights(encoder, files, options);
 }
 
-// Convolutions as He et al. (normal, sqrt(2 / fan-in)), all else normal 0.02, like the reference.
+// Convolutions, which GELUs follow, as He et al.: normal, sqrt(2 / fan-in).
 void init_rule(const std::string& path, torch::Tensor& value, torch::Generator& draws) {
-  const auto fan_in = static_cast<double>(value.numel() / value.size(0));
-  nn::normal_rule(path, value, draws, value.dim() == 3 ? std::sqrt(2 / fan_in) : 0.02);
+  nn::scratch_rule(path, value, draws, value.dim() == 3 ? std::sqrt(2.0) : 1);
 }
 
 }  // namespace

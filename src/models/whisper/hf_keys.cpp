@@ -58,7 +58,7 @@ std::shared_ptr<WhisperEncoder> make_whisper(const WhisperConfig& config, const 
   auto encoder = std::make_shared<WhisperEncoder>(whisper_sizes(config), config.pad);
   if (config.source.is_random()) {
     nn::init_parameters(*encoder, draw_key(init.seed, init.name),
-                        [](const auto& path, auto& value, auto& draws) { nn::normal_rule(path, value, draws, 0.02); });
+                        [](const auto& path, auto& value, auto& draws) { nn::scratch_rule(path, value, draws); });
   } else {
     io::LoadOptions options;
     options.rename = whisper_module_path;

@@ -1,5 +1,5 @@
-// From encoder states to audio tokens and contrastive scores, against the first micro-batch that the Python peer dumped.
-// B rows, T frames, W text tokens or width of the language model, L encoder layers, D width.
+// From encoder states to audio tokens and contrastive scores, against the first micro-batch that the Python peer
+// dumped. B rows, T frames, W text tokens or width of the language model, L encoder layers, D width.
 #include "losses/saclm.h"
 #include "src/base/json.h"
 #include "src/io/safetensors.h"
@@ -18,7 +18,9 @@ struct Setting {
   std::optional<int64_t> expert_hidden;
 };
 
-void PrintTo(const Setting& s, std::ostream* out) { *out << s.llm; }
+void PrintTo(const Setting& s, std::ostream* out) {
+  *out << s.llm;
+}
 
 void expect_close(const torch::Tensor& ours, const torch::Tensor& theirs, const std::string& what) {
   ASSERT_EQ(ours.sizes(), theirs.sizes()) << what;
@@ -31,16 +33,19 @@ class BridgeParity : public testing::TestWithParam<Setting> {
     USAM_NEEDS_ORACLES();
     const auto folder = usam::test::oracle_folder();
     const auto& llm = GetParam().llm;
-    golden_ = std::make_unique<io::SafetensorsFile>((folder / "usam" / ("golden_" + llm + "_perclip.safetensors")).string());
+    golden_ =
+        std::make_unique<io::SafetensorsFile>((folder / "usam" / ("golden_" + llm + "_perclip.safetensors")).string());
     start_ = std::make_unique<io::SafetensorsFile>((folder / "usam" / ("trainables_" + llm + ".safetensors")).string());
-    embedding_ = io::SafetensorsFile((folder / llm / "model.safetensors").string()).get("model.embed_tokens.weight").clone();
+    embedding_ =
+        io::SafetensorsFile((folder / llm / "model.safetensors").string()).get("model.embed_tokens.weight").clone();
   }
   torch::Tensor golden(const std::string& name) const { return golden_->get(name).clone(); }
   torch::Tensor mask(const std::string& name) const { return golden(name).to(torch::kBool); }
   torch::Tensor embed(const std::string& name) const { return embedding_.index_select(0, golden(name)); }
 
   // Copies the peer's parameters under `prefix` into a module; every parameter must be met, and every tensor used.
-  void load(torch::nn::Module& module, const std::string& prefix, const std::function<std::string(const std::string&)>& rename) const {
+  void load(torch::nn::Module& module, const std::string& prefix,
+            const std::function<std::string(const std::string&)>& rename) const {
     const torch::NoGradGuard no_grad;
     auto parameters = module.named_parameters();
     size_t loaded = 0;
@@ -124,7 +129,8 @@ TEST_P(BridgeParity, FromStreamsToAudioTokensAndScores) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Goldens, BridgeParity, testing::Values(Setting{"qwen2", 1, std::nullopt}, Setting{"llama", 2, 48}),
+INSTANTIATE_TEST_SUITE_P(Goldens, BridgeParity,
+                         testing::Values(Setting{"qwen2", 1, std::nullopt}, Setting{"llama", 2, 48}),
                          [](const auto& setting) { return setting.param.llm; });
 
 }  // namespace

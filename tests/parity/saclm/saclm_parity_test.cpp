@@ -88,9 +88,11 @@ void check_case(const Case& c, const Json& meta) {
     EXPECT_FALSE(out.selection.kept_BT[i].narrow(0, T, valid_BT.size(1) - T).any().item<bool>());
     expect_close(out.rectified_BRD[i].index({out.present_BR[i]}), c.get("rectified." + index), "rectified");
     expect_close(audio_BTD.grad()[i].narrow(0, 0, T), c.get("audio_grad." + index), "gradient of audio");
-    EXPECT_EQ(audio_BTD.grad()[i].narrow(0, T, valid_BT.size(1) - T).abs().sum().item<double>(), 0) << "gradient at padding";
+    EXPECT_EQ(audio_BTD.grad()[i].narrow(0, T, valid_BT.size(1) - T).abs().sum().item<double>(), 0)
+        << "gradient at padding";
   }
-  for (auto& p : saclm->named_parameters()) expect_close(p.value().grad(), c.get("grad/" + p.key()), "gradient of " + p.key());
+  for (auto& p : saclm->named_parameters())
+    expect_close(p.value().grad(), c.get("grad/" + p.key()), "gradient of " + p.key());
 }
 
 TEST(SaclmParity, EveryCaseOfTheReference) {

@@ -1,5 +1,5 @@
-# Each target is one script; `make quickstart` and `make test` work as the first command after a clone.
-.PHONY: build quickstart test format format-check lint cuda-check gcc-check bench setup
+# Each target is one script that works as the first command after a clone: it sets up and builds what it needs.
+.PHONY: setup build quickstart test format format-check lint cuda-check gcc-check
 
 setup:
 	tools/setup
@@ -13,11 +13,9 @@ format:
 	tools/format
 format-check:
 	tools/format --check
-lint: build
+lint:
 	tools/lint
-cuda-check: setup
+cuda-check:
 	tools/cuda_check
-gcc-check: setup
+gcc-check:
 	tools/gcc_check
-bench: build
-	tools/bench/run

@@ -21,9 +21,15 @@ endif()
 if(NOT EXISTS "${torch_folder}/include/torch/csrc/api/include/torch/torch.h")
   message(FATAL_ERROR "No torch in ${USAM_VENV}. Run tools/setup first, or pass -DUSAM_VENV=FOLDER.")
 endif()
+# The CUDA wheel brings its headers as packages beside torch; tools/setup adds those that it leaves out.
+file(GLOB beside_torch LIST_DIRECTORIES true ${torch_folder}/../nvidia/*/include)
+set(has_cuda OFF)
+if(EXISTS ${torch_folder}/lib/libtorch_cuda.so AND EXISTS ${torch_folder}/../nvidia/cu13/include/crt/host_config.h)
+  set(has_cuda ON)
+endif()
+option(USAM_CUDA "Build against the CUDA flavour of LibTorch, with NCCL; by default where it is installed" ${has_cuda})
 if(USAM_CUDA AND NOT USAM_CUDA_INCLUDES)
-  # The CUDA wheel brings these headers as packages beside torch.
-  file(GLOB USAM_CUDA_INCLUDES LIST_DIRECTORIES true ${torch_folder}/../nvidia/*/include)
+  set(USAM_CUDA_INCLUDES ${beside_torch})
 endif()
 
 # LibTorch's own CMake package pulls in CUDA tool kits and sets global flags; its headers and libraries are all we need.

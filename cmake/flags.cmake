@@ -14,7 +14,6 @@ endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 
 option(USAM_WERROR "Treat warnings as errors" OFF)
-option(USAM_CUDA "Build against the CUDA flavour of LibTorch, with NCCL" OFF)
 
 find_program(CCACHE ccache)
 if(CCACHE)

@@ -68,7 +68,8 @@ int64_t FolderSizes::size(const std::string& json_key, const std::string& key, c
   if (!found && !fallback) problem(fmt::format("{}: the key {} is missing", path_, json_key));
   if (found && !found->is_number_integer()) problem(fmt::format("{}: {} is not a whole number", path_, json_key));
   const int64_t value = found && found->is_number_integer() ? found->get<int64_t>() : fallback.value_or(0);
-  if (found && value < 1) problem(fmt::format("{}: {} is {}, but must be positive", path_, json_key, found->dump()));
+  if (found && found->is_number_integer() && value < 1)
+    problem(fmt::format("{}: {} is {}, but must be positive", path_, json_key, found->dump()));
   compare(json_key, key, written, value);
   return value;
 }

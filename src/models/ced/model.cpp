@@ -87,9 +87,8 @@ CedEncoder::States CedEncoder::encode_chunk(const torch::Tensor& chunk_BTM, cons
 EncoderOutput CedEncoder::forward(const torch::Tensor& features_BTM, const torch::Tensor& lengths_B, bool all_states) {
   const int64_t size = sizes_.target_length, frames = features_BTM.size(1);
   const auto frames_B = lengths_B.to(features_BTM.device());
-  // The model was trained on chunks padded with zeros after the norm.
-  const auto inside_BT1 = length_mask(frames_B, frames).unsqueeze(2);
-  const auto x_BTM = (init_bn_(features_BTM) * inside_BT1).to(patch_->weight.scalar_type());
+  // No masking of the features: patches do not overlap, and a step counts only when it lies inside the clip.
+  const auto x_BTM = init_bn_(features_BTM).to(patch_->weight.scalar_type());
   auto total_B = torch::zeros_like(frames_B);
   std::vector<States> chunks;
   for (int64_t start = 0; start + kPatch <= frames; start += size) {

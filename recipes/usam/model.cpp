@@ -99,7 +99,7 @@ Frames UsamModel::encode(EncoderPart& part, const data::BatchField& features) {
   return {part.mix(out.states_BTD), out.valid_BT, out.hz};
 }
 
-nn::Projected UsamModel::project(const data::Batch& batch, const torch::Tensor& prompt_BW) {
+Frames UsamModel::fused(const data::Batch& batch) {
   std::vector<Frames> streams;
   for (auto& part : encoders) streams.push_back(encode(part, batch.field("audio." + part.name)));
   torch::Tensor counts_B;
@@ -110,7 +110,11 @@ nn::Projected UsamModel::project(const data::Batch& batch, const torch::Tensor& 
   } else {
     counts_B = streams.front().lengths_B();  // the reference stands first
   }
-  return projector->forward(bridge->forward(nn::fuse(streams, counts_B, hz)), prompt_BW);
+  return nn::fuse(streams, counts_B, hz);
+}
+
+nn::Projected UsamModel::project(const data::Batch& batch, const torch::Tensor& prompt_BW) {
+  return projector->forward(bridge->forward(fused(batch)), prompt_BW);
 }
 
 int64_t UsamModel::audio_tokens(const std::map<std::string, int64_t>& samples, double seconds) const {

@@ -32,8 +32,10 @@ class UsamModel : public torch::nn::Module {
   // tokenizer's.
   UsamModel(const UsamConfig& config, uint64_t seed, int64_t vocab_size);
 
-  // Audio to the language model's width: encoders, alignment, fusion, bridge, projector. The batch holds the fields
+  // The encoders' streams on one time grid, side by side in channels, the reference first. The batch holds the fields
   // audio.NAME and seconds.
+  Frames fused(const data::Batch& batch);
+  // Audio to the language model's width: the fused streams through bridge and projector.
   nn::Projected project(const data::Batch& batch, const torch::Tensor& prompt_BW);
   // Mean input embedding of each sample's prompt (left and right), (B, W).
   torch::Tensor prompt_vector(const data::Batch& batch);

@@ -58,6 +58,7 @@ class MertEncoder : public AudioEncoder {
   int64_t width() const override { return sizes_.width; }
   int64_t num_states() const override { return sizes_.layers + 1; }
   double hz() const override;
+  bool prefers_all_states() const override { return true; }
   const MertSizes& sizes() const { return sizes_; }
 
  private:

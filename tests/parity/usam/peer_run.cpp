@@ -1,0 +1,163 @@
+#include "tests/parity/usam/peer_run.h"
+
+#include <regex>
+
+#include "data/loader.h"
+#include "data/sources/weighted.h"
+#include "src/base/error.h"
+#include "src/nn/qformer.h"
+
+namespace usam::test {
+namespace {
+
+// Gives the ids that dump_ids.py took from the peer's tokenizer.
+class DumpedTokenizer final : public Tokenizer {
+ public:
+  explicit DumpedTokenizer(const std::string& file) : dump_(Json::parse(std::ifstream(file))) {}
+  std::vector<int64_t> encode(std::string_view text, Specials) const override {
+    return dump_.at("ids").at(std::string(text)).get<std::vector<int64_t>>();
+  }
+  std::string decode(const std::vector<int64_t>&) const override { internal_error("nothing is decoded here"); }
+  int64_t vocab_size() const override { return dump_.at("vocab_size"); }
+  std::optional<int64_t> bos() const override {
+    return dump_.at("bos").is_null() ? std::nullopt : std::optional<int64_t>(dump_.at("bos"));
+  }
+  int64_t eos() const override { return dump_.at("eos"); }
+  void save(const std::string&) const override {}
+
+ private:
+  Json dump_;
+};
+
+constexpr const char* kConfig = R"(
+run: {{dir: {run}}}
+seed: 13
+data:
+  train: {oracles}/usam/manifest.jsonl
+  batch: {{rows: 3}}
+  shuffle: false
+  threads: 1
+  long_audio: truncate
+  max_seconds: 15
+recipe:
+  type: usam
+  encoders:
+    whisper: {{type: whisper, path: {oracles}/whisper, pad: clip}}
+    ced: {{type: ced, path: {oracles}/ced}}
+    mert: {{type: mert, path: {oracles}/mert}}
+  fusion: {{reference: ced}}
+  bridge: {{type: window_qformer, window: 17, queries: {queries}, layers: 2, hidden: 64, heads: 1, dropout: 0}}
+  projector: {{type: moe, experts: 3, expert_hidden: {expert_hidden}, router_input: both}}
+  llm:
+    type: {llm}
+    path: {oracles}/{llm}
+    train: lora
+    lora: {{rank: 8, alpha: 32, dropout: 0, targets: [q_proj, v_proj]}}
+    tokenizer: {{path: {oracles}/{llm}}}
+  loss: {{ce: {{weight: 1}}, saclm: {{weight: 1, score_hidden: 32}}}}
+trainer:
+  max_steps: 4
+  accumulate: 2
+  max_grad_norm: 1
+  log_every: 1
+  optimizer: {{type: adamw, lr: 1e-3, weight_decay: 0.01}}
+  schedule: {{type: cosine, warmup: 0.13}}
+)";
+
+}  // namespace
+
+std::string name_of_peer(const std::string& peer) {
+  static const std::vector<std::pair<std::regex, std::string>> rules = {
+      {std::regex("mert_mix\\.(.*)"), "mixes.mert.$1"},
+      {std::regex("query"), "bridge.query"},
+      {std::regex("((experts|prompt_fc|router)\\..*)"), "projector.$1"},
+      {std::regex("llm\\.base_model\\.model\\.(.*\\.lora_[AB])\\.default\\.weight"), "llm.$1.weight"},
+      {std::regex("(saclm\\..*)"), "$1"},
+  };
+  if (peer.starts_with("qformer.")) return "bridge." + nn::qformer_name_from_blip2(peer.substr(8));
+  for (const auto& [pattern, ours] : rules) {
+    if (std::regex_match(peer, pattern)) return std::regex_replace(peer, pattern, ours);
+  }
+  internal_error("no name for the peer's {}", peer);
+}
+
+bool is_null(const std::string& name, const PeerSetting& setting) {
+  if (name.ends_with("key.bias") || name == "saclm.aggregate.3.bias") return true;
+  static const std::regex one_key(".*self_attention\\.(query|key)\\..*");
+  return setting.queries == 1 && std::regex_match(name, one_key);
+}
+
+PeerRun::PeerRun(const PeerSetting& setting, const std::string& run, const std::vector<std::string>& overrides) {
+  const std::string oracles = oracle_folder().string();
+  std::filesystem::create_directories(run);
+  const std::string file = run + ".yaml";
+  std::ofstream(file) << fmt::format(kConfig, fmt::arg("run", run), fmt::arg("oracles", oracles),
+                                     fmt::arg("llm", setting.llm), fmt::arg("queries", setting.queries),
+                                     fmt::arg("expert_hidden", setting.expert_hidden));
+  load_config(file, {overrides, false}, config_);
+  stem_ = oracles + "/usam/golden_" + setting.llm + "_perclip";
+  golden_ = std::make_unique<io::SafetensorsFile>(stem_ + ".safetensors");
+  source_ = data::open_manifests(config_.data.train);
+  recipes::RecipeInit init;
+  init.seed = static_cast<uint64_t>(config_.seed);
+  init.tokenizer = std::make_shared<DumpedTokenizer>(oracles + "/usam/ids_" + setting.llm + ".json");
+  recipe = std::dynamic_pointer_cast<recipes::UsamRecipe>(recipes::recipe_registry().build(config_.recipe, init));
+  load_initial(oracles + "/usam/trainables_" + setting.llm + ".safetensors");
+  recipe->train(true);
+}
+
+void PeerRun::load_initial(const std::string& file) {
+  const torch::NoGradGuard no_grad;
+  auto mine = parameters();
+  const io::SafetensorsFile start(file);
+  for (const auto& name : start.names()) {
+    const auto found = mine.find(name_of_peer(name));
+    if (found == mine.end()) internal_error("usam trains no {}, the peer {}", name_of_peer(name), name);
+    found->second.copy_(start.get(name).view_as(found->second));
+  }
+  if (start.names().size() != mine.size()) {
+    internal_error("usam trains {} tensors, the peer {}", mine.size(), start.names().size());
+  }
+}
+
+std::map<std::string, torch::Tensor> PeerRun::parameters() {
+  std::map<std::string, torch::Tensor> all;
+  for (const auto& group : recipe->groups()) all.insert(group.parameters.begin(), group.parameters.end());
+  return all;
+}
+
+std::map<std::string, torch::Tensor> PeerRun::golden_parameters(const std::string& prefix) const {
+  std::map<std::string, torch::Tensor> all;
+  for (const auto& name : golden_->names()) {
+    if (name.starts_with(prefix + "/")) all[name_of_peer(name.substr(prefix.size() + 1))] = golden(name);
+  }
+  return all;
+}
+
+Outcome PeerRun::train() {
+  TrainerParts parts;
+  parts.recipe = recipe;
+  parts.train = recipes::make_batches(recipes::make_data_set(source_, *recipe, config_, true, nullptr), 0, 1);
+  parts.run = config_.run.dir.value;
+  parts.config_yaml = print_config(config_);
+  parts.seed = static_cast<uint64_t>(config_.seed);
+  return Trainer(config_.trainer, std::move(parts)).run();
+}
+
+data::Batch PeerRun::micro_batch(int64_t index) const {
+  data::Loader loader(recipes::make_data_set(source_, *recipe, config_, true, nullptr), {{0, index}, 0, 1});
+  return *loader.next();
+}
+
+std::vector<Json> PeerRun::metrics() const {
+  std::vector<Json> rows;
+  std::ifstream in(config_.run.dir.value + "/metrics.jsonl");
+  for (std::string line; std::getline(in, line);) rows.push_back(Json::parse(line));
+  return rows;
+}
+
+Json PeerRun::history() const {
+  return Json::parse(std::ifstream(stem_ + ".json")).at("history");
+}
+
+}  // namespace usam::test

@@ -1,0 +1,41 @@
+#pragma once
+// The subcommands of usam-inspect. Each prints its result on standard output or writes it to a file, returns the exit
+// code, and throws UserError where what it is given cannot be read.
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace usam::inspect {
+
+struct EncodeArguments {
+  std::string encoder, audio, output;
+};
+// Runs an encoder's Hugging Face folder over an audio file and writes what the reference class computes for a batch of
+// one: `input_features`, `hidden_states.0..N`, `last_hidden_state`. Whisper: (1, mels, 3000), cut or padded to 30 s.
+// HuBERT and MERT: the normalised wave (1, n). CED: (1, 64, T) dB; tokens frequency-major, the closing norm in
+// `last_hidden_state` only. A clip shorter than the encoder's minimum is zero-padded to it.
+int encode(const EncodeArguments& arguments);
+
+struct LogitsArguments {
+  std::string llm, text, adapter, output;
+  std::vector<int64_t> ids;
+  bool has_text = false;  // the ids are those of `text`
+};
+// Runs a language model's Hugging Face folder, with a peft adapter where one is given, over ids or over the ids of a
+// text (special tokens parsed, none added) and writes `ids` (1, T) and `logits` (1, T, V).
+int logits(const LogitsArguments& arguments);
+
+// Reads lines {"text"} and writes lines {"ids", "decoded"}: special tokens in the text are parsed, none added, and
+// left out of `decoded`.
+int tokens(const std::string& tokenizer, std::istream& in, std::ostream& out);
+
+// Rows, durations, tasks and problems of a manifest, or of each manifest that a config names; opens every audio file's
+// header. Problems do not change the exit code; what is no manifest or config at all is a UserError.
+int data(const std::string& config_or_manifest, std::ostream& out);
+
+// What a checkpoint holds, or the checkpoints of a run's folder, with what is wrong with them; every file is hashed.
+// Problems do not change the exit code; a path with neither is a UserError.
+int checkpoint(const std::string& path, std::ostream& out);
+
+}  // namespace usam::inspect

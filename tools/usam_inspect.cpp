@@ -1,0 +1,78 @@
+// usam-inspect: what the parts of a run compute and hold, one subcommand for each.
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "src/base/program.h"
+#include "tools/inspect/commands.h"
+
+namespace {
+
+using namespace usam;
+
+struct Arguments {
+  inspect::EncodeArguments encode;
+  inspect::LogitsArguments logits;
+  std::string tokenizer, data, checkpoint;
+};
+
+void add_encode(CLI::App& app, inspect::EncodeArguments& arguments) {
+  auto* command = app.add_subcommand(
+      "encode",
+      "Writes what a Whisper, CED, HuBERT or MERT folder computes for one audio file, as its own class does.");
+  command->add_option("--encoder", arguments.encoder, "Hugging Face folder")->required();
+  command->add_option("--audio", arguments.audio, "audio file, at any rate")->required();
+  command
+      ->add_option("--output", arguments.output,
+                   "safetensors file: input_features, hidden_states.0 to N, last_hidden_state")
+      ->required();
+}
+
+void add_logits(CLI::App& app, inspect::LogitsArguments& arguments) {
+  auto* command = app.add_subcommand("logits", "Writes a language model's logits after every token of a sequence.");
+  command->add_option("--llm", arguments.llm, "Hugging Face folder of a Llama, Qwen2 or Qwen3 model")->required();
+  auto* input = command->add_option_group("input", "either of");
+  input->add_option("--ids", arguments.ids, "comma-separated token ids")->delimiter(',')->allow_extra_args(false);
+  input->add_option("--text", arguments.text, "text for the folder's tokenizer; special tokens in it are parsed");
+  input->require_option(1);
+  command->add_option("--adapter", arguments.adapter, "peft folder with a LoRA adapter for the model");
+  command->add_option("--output", arguments.output, "safetensors file: ids (1, T), logits (1, T, V)")->required();
+  command->callback([&arguments, input] { arguments.has_text = input->get_option("--text")->count() > 0; });
+}
+
+void add_others(CLI::App& app, Arguments& arguments) {
+  app.add_subcommand("tokens", R"(JSON lines {"text"} from standard input become {"ids", "decoded"}.)")
+      ->add_option("--tokenizer", arguments.tokenizer, "folder with tokenizer.model, or that file")
+      ->required();
+  app.add_subcommand("data", "Rows, durations, tasks and problems of a manifest, or of those of a config.")
+      ->add_option("CONFIG_OR_MANIFEST", arguments.data, "YAML config or JSONL manifest")
+      ->required();
+  app.add_subcommand("checkpoint", "What a checkpoint or a run's folder holds, and what is wrong with it.")
+      ->add_option("PATH", arguments.checkpoint, "RUN, RUN/best or RUN/checkpoint-1000")
+      ->required();
+}
+
+int run(const CLI::App& app, const Arguments& arguments) {
+  if (app.got_subcommand("encode")) return inspect::encode(arguments.encode);
+  if (app.got_subcommand("logits")) return inspect::logits(arguments.logits);
+  if (app.got_subcommand("tokens")) return inspect::tokens(arguments.tokenizer, std::cin, std::cout);
+  if (app.got_subcommand("data")) return inspect::data(arguments.data, std::cout);
+  return inspect::checkpoint(arguments.checkpoint, std::cout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Shows what the parts of a run compute and hold.", "usam-inspect");
+  Arguments arguments;
+  app.set_version_flag("--version", version());
+  app.require_subcommand(1);
+  add_encode(app, arguments.encode);
+  add_logits(app, arguments.logits);
+  add_others(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kDone : kUserError;
+  }
+  return run_program([&] { return run(app, arguments); });
+}

@@ -35,4 +35,6 @@ function(usam_test name)
     usam_precompiled(test_${name})
   endif()
   add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  # ctest runs as many tests as there are cores; a second thread in each would make all of them wait for each other.
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT OMP_NUM_THREADS=1)
 endfunction()

@@ -4,7 +4,6 @@
 #include <set>
 
 #include "data/loader.h"
-#include "data/sources/weighted.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
 
@@ -40,7 +39,7 @@ AnsweredSet answer(Recipe& recipe, const std::vector<data::ManifestConfig>& mani
                    bool explains, std::shared_ptr<data::SkipList> skips) {
   auto* answers = dynamic_cast<Answers*>(&recipe);
   if (!answers) user_error("The recipe '{}' gives no text, so it cannot be evaluated by decoding.", config.recipe.type);
-  const auto source = data::open_manifests(manifests);
+  const auto source = open_data(manifests, config);
   const auto names = set_names(manifests);
   const auto candidates = tag_candidates(*source, config.evaluate);
   const auto data_set = make_data_set(source, recipe, decoding_config(config), false, std::move(skips));

@@ -1,6 +1,8 @@
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +22,21 @@ struct RecipeInit {
   std::function<std::vector<std::string>()> labels;
 };
 
-using RecipeRegistry = Registry<Recipe, const RecipeInit&>;
+// Recipes by type name, and for each the tasks that it has prompts for.
+class RecipeRegistry : public Registry<Recipe, const RecipeInit&> {
+ public:
+  template <class C>
+  void add(const std::string& type, std::function<std::shared_ptr<Recipe>(const C&, const RecipeInit&)> build,
+           std::function<std::set<std::string>(const C&)> tasks) {
+    Registry::add<C>(type, std::move(build));
+    tasks_[type] = [tasks](const Part& part) { return tasks(part.as<C>()); };
+  }
+  // Of the recipe picked in the config: rows of other tasks need a prompt of their own.
+  std::set<std::string> tasks(const Part& part) const { return tasks_.at(part.type)(part); }
+
+ private:
+  std::map<std::string, std::function<std::set<std::string>(const Part&)>> tasks_;
+};
 // Every recipe that usam knows (register.cpp).
 const RecipeRegistry& recipe_registry();
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "data/loader.h"
+#include "data/sources/weighted.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "trainer/checkpoint.h"
@@ -100,6 +101,11 @@ std::shared_ptr<Recipe> open_checkpoint(const std::string& checkpoint, const Run
   overlay_all(*recipe, {Path{checkpoint}});
   recipe->train(false);
   return recipe;
+}
+
+std::shared_ptr<const data::Source> open_data(const std::vector<data::ManifestConfig>& manifests,
+                                              const RunConfig& config) {
+  return data::open_manifests(manifests, recipe_registry().tasks(config.recipe));
 }
 
 Batches make_batches(std::shared_ptr<const data::DataSet> data, int64_t rank, int64_t ranks) {

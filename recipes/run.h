@@ -50,6 +50,10 @@ std::shared_ptr<Recipe> open_checkpoint(const std::string& checkpoint, const Run
 // The config that a checkpoint was trained with.
 RunConfig checkpoint_config(const std::string& checkpoint);
 
+// Opens manifests. UserError with everything that is wrong with their rows, tasks that the recipe has no prompt for
+// included.
+std::shared_ptr<const data::Source> open_data(const std::vector<data::ManifestConfig>& manifests,
+                                              const RunConfig& config);
 // A data set as the trainer reads it.
 Batches make_batches(std::shared_ptr<const data::DataSet> data, int64_t rank, int64_t ranks);
 // A data set over the manifests; `skips` may be null.

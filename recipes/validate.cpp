@@ -6,7 +6,6 @@
 #include <map>
 
 #include "data/manifest.h"
-#include "data/sources/weighted.h"
 #include "src/base/error.h"
 
 namespace usam::recipes {
@@ -83,13 +82,13 @@ std::string parameter_summary(Recipe& recipe) {
 }
 
 std::string validate(const RunConfig& config) {
-  const auto train = data::open_manifests(config.data.train);
+  const auto train = open_data(config.data.train, config);
   const auto recipe = build_recipe(config, *train);
   std::string text = data_summary("data.train", *train, *make_data_set(train, *recipe, config, true, nullptr));
   for (const auto& [name, manifests] :
        {std::pair("data.valid", &config.data.valid), {"data.test", &config.data.test}}) {
     if (manifests->empty()) continue;
-    const auto source = data::open_manifests(*manifests);
+    const auto source = open_data(*manifests, config);
     text += data_summary(name, *source, *make_data_set(source, *recipe, config, false, nullptr));
   }
   return text + parameter_summary(*recipe) + "\n" + first_samples(*train, *recipe);

@@ -25,8 +25,9 @@ inline std::filesystem::path oracle_folder() {
 
 #define USAM_NEEDS_SHARED() \
   if (usam::test::shared_folder().empty()) GTEST_SKIP() << "needs ../shared (set USAM_SHARED)"
-#define USAM_NEEDS_ORACLES() \
-  if (usam::test::oracle_folder().empty()) GTEST_SKIP() << "needs the oracle folders (make test builds them; set USAM_ORACLES)"
+#define USAM_NEEDS_ORACLES()               \
+  if (usam::test::oracle_folder().empty()) \
+  GTEST_SKIP() << "needs the oracle folders (make test builds them; set USAM_ORACLES)"
 
 // A folder that is removed with everything in it at the end of the test.
 class TemporaryFolder {

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "data/sources/weighted.h"
 #include "recipes/evaluation.h"
 #include "recipes/run.h"
 #include "recipes/validate.h"
@@ -36,7 +35,7 @@ int train(recipes::RunConfig& config, const std::string& resume) {
   const std::string run = config.run.dir.value;
   const std::string checkpoint = choose_resume(run, resume);
   if (!checkpoint.empty()) check_resumed_config(checkpoint, config);
-  const auto train_source = data::open_manifests(config.data.train);
+  const auto train_source = recipes::open_data(config.data.train, config);
   const auto recipe = recipes::build_recipe(config, *train_source);
   recipe->module().to(recipes::device_of_rank(0));
   std::filesystem::create_directories(run);
@@ -46,7 +45,7 @@ int train(recipes::RunConfig& config, const std::string& resume) {
   parts.recipe = recipe;
   parts.train = recipes::make_batches(recipes::make_data_set(train_source, *recipe, config, true, skips), 0, 1);
   if (!config.data.valid.empty()) {
-    const auto valid_source = data::open_manifests(config.data.valid);
+    const auto valid_source = recipes::open_data(config.data.valid, config);
     parts.valid = recipes::make_batches(recipes::make_data_set(valid_source, *recipe, config, false, skips), 0, 1);
     parts.task_figures = task_figures(*recipe, config);
   }

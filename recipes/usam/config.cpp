@@ -83,4 +83,12 @@ const std::map<std::string, std::string>& default_prompts() {
   return prompts;
 }
 
+std::set<std::string> known_tasks(const UsamConfig& config) {
+  std::set<std::string> tasks;
+  for (const auto* prompts : {&config.prompts, &default_prompts()}) {
+    for (const auto& entry : *prompts) tasks.insert(entry.first);
+  }
+  return tasks;
+}
+
 }  // namespace usam::recipes

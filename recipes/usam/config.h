@@ -2,6 +2,7 @@
 // The `recipe:` map of a U-SAM config (architecture.md section 3).
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,5 +64,7 @@ void describe(Fields& f, UsamConfig& c);
 
 // The prompts of usam.md section 4, used for tasks that a config does not name.
 const std::map<std::string, std::string>& default_prompts();
+// Tasks that have a prompt, built-in ones included.
+std::set<std::string> known_tasks(const UsamConfig& config);
 
 }  // namespace usam::recipes

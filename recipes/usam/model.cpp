@@ -89,11 +89,13 @@ void UsamModel::set_training(bool on) {
   if (train_llm_ == Train::kFrozen) llm->eval();
 }
 
-Frames UsamModel::encode(EncoderPart& part, const data::BatchField& features) {
+Frames UsamModel::encode(EncoderPart& part, const data::Batch& batch) {
+  const auto& features = batch.field("audio." + part.name).data;
+  const auto steps_B = batch.field("steps." + part.name).data.squeeze(1);
   EncoderOutput out;
   {
     torch::AutoGradMode mode(part.train != Train::kFrozen && torch::GradMode::is_enabled());
-    out = part.encoder->forward(features.data, features.lengths_B, !part.mix.is_empty());
+    out = part.encoder->forward(features, steps_B, !part.mix.is_empty());
   }
   if (part.mix.is_empty()) return out.last();
   return {part.mix(out.states_BTD), out.valid_BT, out.hz};
@@ -101,7 +103,7 @@ Frames UsamModel::encode(EncoderPart& part, const data::BatchField& features) {
 
 Frames UsamModel::fused(const data::Batch& batch) {
   std::vector<Frames> streams;
-  for (auto& part : encoders) streams.push_back(encode(part, batch.field("audio." + part.name)));
+  for (auto& part : encoders) streams.push_back(encode(part, batch));
   torch::Tensor counts_B;
   double hz = streams.front().hz;
   if (fusion_.hz) {

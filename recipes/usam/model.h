@@ -33,7 +33,7 @@ class UsamModel : public torch::nn::Module {
   UsamModel(const UsamConfig& config, uint64_t seed, int64_t vocab_size);
 
   // The encoders' streams on one time grid, side by side in channels, the reference first. The batch holds the fields
-  // audio.NAME and seconds.
+  // audio.NAME, steps.NAME (valid steps of each row) and seconds.
   Frames fused(const data::Batch& batch);
   // Audio to the language model's width: the fused streams through bridge and projector.
   nn::Projected project(const data::Batch& batch, const torch::Tensor& prompt_BW);
@@ -56,7 +56,7 @@ class UsamModel : public torch::nn::Module {
   losses::Saclm saclm{nullptr};  // null: no contrastive loss
 
  private:
-  Frames encode(EncoderPart& part, const data::BatchField& features);
+  Frames encode(EncoderPart& part, const data::Batch& batch);
   void add_encoder(const std::string& name, const EncoderSlot& slot, uint64_t seed);
   void choose_trainables(const UsamConfig& config, uint64_t seed);
 

@@ -31,6 +31,13 @@ std::shared_ptr<Tokenizer> tokenizer_of(const UsamConfig& config, const RecipeIn
   return make_tokenizer(config.llm.tokenizer, texts);
 }
 
+// Steps of a clip's features that hold the clip itself: with Whisper's `pad: 30s` the rest is padding like any other.
+int64_t valid_steps(const AudioEncoder& encoder, const torch::Tensor& features, int64_t samples) {
+  const auto spec = encoder.front_end();
+  const auto* mel = std::get_if<WhisperMelSpec>(&spec);
+  return mel && mel->thirty_seconds ? 2 * encoder.output_frames(samples) : features.size(0);
+}
+
 torch::Tensor ids_tensor(const std::vector<int64_t>& ids) {
   return torch::tensor(ids, torch::kInt64);
 }
@@ -51,6 +58,7 @@ data::DataPlan UsamRecipe::data_plan() const {
   for (const auto& part : model_->encoders) {
     plan.streams.push_back({part.name, part.encoder->front_end(), part.encoder->min_samples()});
     plan.fields.push_back({"audio." + part.name, data::Layout::kPadded});
+    plan.fields.push_back({"steps." + part.name, data::Layout::kPadded});
   }
   for (const char* name : {"left", "right", "target", "seconds", "audio_tokens", "task"}) {
     plan.fields.push_back({name, data::Layout::kPadded});
@@ -82,7 +90,11 @@ std::string UsamRecipe::target_text(const data::Row& row, const data::Clip& clip
 
 data::Example UsamRecipe::make_example(const data::Row& row, const data::Clip& clip) const {
   data::Example example;
-  for (const auto& [name, features] : clip.features) example["audio." + name] = features;
+  for (const auto& part : model_->encoders) {
+    const auto& features = clip.features.at(part.name);
+    example["audio." + part.name] = features;
+    example["steps." + part.name] = ids_tensor({valid_steps(*part.encoder, features, clip.samples.at(part.name))});
+  }
   const auto prompt = prompts_->of(row);
   auto target = tokenizer_->encode(target_text(row, clip));
   target.push_back(tokenizer_->eos());

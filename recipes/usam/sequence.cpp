@@ -54,7 +54,7 @@ Sequence lay_out(const std::vector<SequencePart>& parts) {
   };
   Sequence out;
   const auto batch = static_cast<int64_t>(rows);
-  out.embeds_BTD = torch::cat(vectors).index_select(0, to_tensor(index)).view({batch, width, -1});
+  out.embeds_BTD = torch::cat(vectors).index_select(0, to_tensor(index)).view({batch, width, vectors.front().size(1)});
   out.lengths_B = to_tensor(lengths);
   out.segments_BT = length_mask(out.lengths_B, width).to(torch::kInt64);
   out.positions_BT = torch::arange(width, out.lengths_B.options()).unsqueeze(0).expand({batch, width});

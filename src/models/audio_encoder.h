@@ -20,8 +20,8 @@ struct EncoderOutput {
   Frames last() const { return {last_BTD.defined() ? last_BTD : states_BTD.back(), valid_BT, hz}; }
 };
 
-// A speech, sound or music encoder: front-end features -> frames. A clip's output never depends on its neighbours in the
-// batch nor on its padding.
+// A speech, sound or music encoder: front-end features -> frames. A clip's output never depends on its neighbours in
+// the batch nor on its padding.
 class AudioEncoder : public torch::nn::Module {
  public:
   // features (B, T, ...) zero-padded in time, as the front end gives them; lengths (B) int64 valid steps of each row.

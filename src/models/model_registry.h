@@ -10,9 +10,9 @@ namespace usam {
 
 // What a model is built with beside its config.
 struct ModelInit {
-  uint64_t seed = 0;      // random initial values are a function of (seed, name, parameter path)
-  std::string name;       // the part's name in the recipe: "whisper", "llm"
-  int64_t vocab_size = 0; // language models made from random weights: the tokenizer's size
+  uint64_t seed = 0;       // random initial values are a function of (seed, name, parameter path)
+  std::string name;        // the part's name in the recipe: "whisper", "llm"
+  int64_t vocab_size = 0;  // language models made from random weights: the tokenizer's size
 };
 
 using EncoderRegistry = Registry<AudioEncoder, const ModelInit&>;

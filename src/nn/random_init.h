@@ -15,9 +15,9 @@ using InitRule = std::function<void(const std::string& path, torch::Tensor& para
 // (key, its path), so that values depend neither on the order of construction nor on other parameters.
 void init_parameters(torch::nn::Module& module, DrawKey key, const InitRule& rule);
 
-// The rule for models made from scratch: matrices and kernels normal(0, scale / sqrt(fan in)), so that a signal keeps its
-// size at any width (the 0.02 of published checkpoints, right near width 2500, all but silences a width of 100); tables of
-// embeddings normal(0, 0.02); one-dimensional `weight`s (the gains of norms) 1, one-dimensional biases 0.
+// The rule for models made from scratch: matrices and kernels normal(0, scale / sqrt(fan in)), so that a signal keeps
+// its size at any width (the 0.02 of published checkpoints, right near width 2500, all but silences a width of 100);
+// tables of embeddings normal(0, 0.02); one-dimensional `weight`s (the gains of norms) 1, one-dimensional biases 0.
 void scratch_rule(const std::string& path, torch::Tensor& parameter, torch::Generator& generator, double scale = 1);
 
 }  // namespace usam::nn

@@ -14,9 +14,12 @@ namespace {
 // section 2.3).
 void draw_weights(Decoder& model, const ModelInit& init) {
   const double to_stream = 1 / std::sqrt(2.0 * static_cast<double>(model.sizes().layers));
-  auto rule = [to_stream](const std::string& path, torch::Tensor& parameter, torch::Generator& draws) {
+  // Tokens start as loud as what the blocks add to them; a tied table also writes logits, which must start near 0.
+  const double table = model.sizes().is_tied ? 1 / std::sqrt(static_cast<double>(model.sizes().hidden)) : 1;
+  auto rule = [to_stream, table](const std::string& path, torch::Tensor& parameter, torch::Generator& draws) {
     const bool writes = path.ends_with("o_proj.weight") || path.ends_with("down_proj.weight");
     nn::scratch_rule(path, parameter, draws, writes ? to_stream : 1);
+    if (path == "model.embed_tokens.weight") parameter.normal_(0, table, draws);
   };
   nn::init_parameters(model, draw_key(init.seed, init.name), rule);
 }

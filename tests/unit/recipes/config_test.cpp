@@ -1,0 +1,113 @@
+// What a recipe's config refuses, word by word.
+#include "recipes/usam/config.h"
+
+#include "recipes/run.h"
+#include "src/base/error.h"
+#include "tests/train/tiny_run.h"
+
+namespace usam::recipes {
+namespace {
+
+using test::operator+;
+
+class UsamConfigTest : public testing::Test {
+ protected:
+  // The message for the tiny config with overrides, without the place in front of it.
+  std::string refusal(const std::vector<std::string>& overrides, bool builds = false) const {
+    return test::message_of([&] {
+      const auto config = test::tiny_config("run", overrides);
+      if (builds) build_recipe(config, *data::open_manifests(config.data.train));
+    });
+  }
+  test::Corpus corpus_;
+};
+
+TEST_F(UsamConfigTest, IsRead) {
+  const auto config = test::tiny_config("run").recipe;
+  ASSERT_EQ(config.type, "usam");
+  const auto& usam = config.as<UsamConfig>();
+  ASSERT_EQ(usam.encoders.size(), 3U);
+  EXPECT_EQ(usam.encoders[0].first, "whisper");
+  EXPECT_EQ(usam.encoders[0].second.train, Train::kFrozen);
+  EXPECT_EQ(usam.llm.train, Train::kLora);
+  EXPECT_EQ(usam.llm.lora.rank, 4);
+  ASSERT_TRUE(usam.loss.saclm.has_value());
+  EXPECT_EQ(usam.loss.saclm->slots, 2);
+  EXPECT_DOUBLE_EQ(usam.loss.balance.weight, 0.01);
+}
+
+TEST_F(UsamConfigTest, Refusals) {
+  EXPECT_NE(refusal({"recipe.fusion.reference=piano"})
+                .find("'recipe.fusion.reference' is 'piano', which is none of the encoders; name one of them or give "
+                      "'hz'."),
+            std::string::npos);
+  EXPECT_EQ(refusal({"recipe.fusion.reference=piano", "recipe.fusion.hz=25"}), "");
+  EXPECT_NE(refusal({"recipe.prompts.ASR=Now"})
+                .find("'recipe.prompts.ASR' must hold <audio> where the audio goes, got 'Now'."),
+            std::string::npos);
+  EXPECT_EQ(refusal({"recipe.loss.saclm=null", "recipe.bridge.prune={keep: 0.5}"}, true),
+            "'recipe.bridge.prune' chooses audio tokens by the contrastive loss's scores; give 'recipe.loss.saclm' "
+            "too.");
+}
+
+// MERT's states are mixed by learned weights unless the config says otherwise (usam.md section 1).
+TEST_F(UsamConfigTest, MertsStatesAreMixedAndTheMixIsTrained) {
+  const auto trained = [](const std::vector<std::string>& overrides) {
+    std::set<std::string> names;
+    for (const auto& entry : test::TinyRun("run", overrides).parameters()) {
+      if (entry.first.starts_with("mixes.")) names.insert(entry.first);
+    }
+    return names;
+  };
+  EXPECT_EQ(trained({}), (std::set<std::string>{"mixes.mert.bias", "mixes.mert.weight"}));
+  EXPECT_EQ(trained({"recipe.encoders.mert.states=last"}), std::set<std::string>{});
+  EXPECT_EQ(trained({"recipe.encoders.mert.states=last", "recipe.encoders.whisper.states=mix"}),
+            (std::set<std::string>{"mixes.whisper.bias", "mixes.whisper.weight"}));
+}
+
+// The path as a whole runs with every choice of the parts: fewer streams, a fixed rate, pruning, no contrastive loss.
+TEST_F(UsamConfigTest, OtherPathsRun) {
+  const test::TemporaryFolder folder;
+  const std::vector<std::vector<std::string>> paths = {
+      {"recipe.fusion.hz=20"},
+      {"recipe.fusion.reference=mert"},
+      {"recipe.encoders.mert.states=last"},
+      {"recipe.encoders.ced.bands=fold"},
+      {"recipe.bridge.prune={keep: 0.5}", "recipe.bridge.queries=2"},
+      {"recipe.loss.saclm=null", "recipe.projector.top_k=null"},
+      {"recipe.freeze=[bridge.*]"},
+  };
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const auto run = folder.path() / std::to_string(i);
+    EXPECT_EQ(test::TinyRun(run, std::vector<std::string>{"trainer.max_steps=2"} + paths[i]).train(),
+              Outcome::kFinished);
+    EXPECT_TRUE(std::filesystem::exists(run / "checkpoint-2/manifest.json")) << paths[i].front();
+    EXPECT_TRUE(test::rows_of(run / "metrics.jsonl").at(1).at("loss").is_number()) << paths[i].front();
+  }
+}
+
+// Streams may be absent: the same code, narrower.
+TEST_F(UsamConfigTest, OneStreamIsEnoughAndNoneIsRefused) {
+  const test::TemporaryFolder folder;
+  std::ifstream in(test::kTinyConfig);
+  std::string all, none;
+  for (std::string line; std::getline(in, line);) {
+    const bool is_encoder = line.starts_with("    whisper:") || line.starts_with("    ced:");
+    if (line.starts_with("  encoders:")) none += "  encoders: {}\n";
+    if (!is_encoder) all += line + "\n";
+    if (!is_encoder && !line.starts_with("    mert:") && !line.starts_with("  encoders:")) none += line + "\n";
+  }
+  RunConfig config;
+  load_config(
+      folder.write("one.yaml", all),
+      {{"run.dir=" + (folder.path() / "run").string(), "recipe.fusion.reference=mert", "trainer.max_steps=2"}, false},
+      config);
+  const test::TinyRun run(config);
+  EXPECT_EQ(run.model().encoders.size(), 1U);
+  EXPECT_EQ(run.train(), Outcome::kFinished);
+  const auto message = test::message_of([&] { load_config(folder.write("none.yaml", none), {}, config); });
+  EXPECT_TRUE(message.ends_with("'recipe.encoders' names no encoder; give at least one.")) << message;
+}
+
+}  // namespace
+}  // namespace usam::recipes

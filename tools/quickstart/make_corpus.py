@@ -28,9 +28,9 @@ TRAIN_ACCENTS = ["en-us", "en-gb", "en-gb-x-rp", "en-gb-x-gbclan", "en-us-nyc", 
 HELD_OUT_ACCENT = "en-gb-scotland"
 TRAIN_VARIANTS = ["m1", "m2", "m4", "m5", "m6", "m8", "f1", "f3", "f4", "klatt", "Andy", "steph"]
 HELD_OUT_VARIANTS = ["m3", "m7", "f2", "f5"]
-SPEECH = {"train": 3000, "valid": 150, "test": 300}
-EVENTS = {"train": 30, "valid": 8, "test": 15}  # clips of each class
-MUSIC = {"train": 300, "valid": 60, "test": 150}
+SPEECH = {"train": 7000, "valid": 150, "test": 300}
+EVENTS = {"train": 60, "valid": 8, "test": 15}  # clips of each class
+MUSIC = {"train": 600, "valid": 60, "test": 150}
 
 
 def clip_rng(seed: int, key: str) -> np.random.Generator:

@@ -42,7 +42,7 @@ TEST(RandomInit, IsAFunctionOfSeedNameAndPath) {
 
 TEST(RandomInit, ScalesThoseThatWriteToTheResidualStream) {
   const auto p = tiny_model(1, "llm", qwen::kQwen2)->named_parameters();
-  EXPECT_NEAR(p["model.embed_tokens.weight"].std().item<double>(), 0.02, 0.002);
+  EXPECT_NEAR(p["model.embed_tokens.weight"].std().item<double>(), 1, 0.05);  // as loud as what the blocks add
   const auto deviation = [&p](const std::string& path) {  // as a share of 1 / sqrt(fan in)
     return p[path].std().item<double>() * std::sqrt(static_cast<double>(p[path].size(1)));
   };

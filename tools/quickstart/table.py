@@ -3,7 +3,8 @@
     python tools/quickstart/table.py runs/quickstart [--seconds N] [--require]
 
 --require: exit 1 unless the figures are as good as the README promises (WER <= 30 %, accuracy >= 85 %, mAP >= 0.75, stage 2
-not worse than pretrain by more than 3 points).
+not worse than pretrain by more than 3 points). --slack S loosens each of these by S, for a test on any machine: rounding alone
+moves a run of tiny models by a few points.
 """
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ def main() -> None:
     ap.add_argument("run")
     ap.add_argument("--seconds", type=float, help="time that training and evaluation took")
     ap.add_argument("--require", action="store_true")
+    ap.add_argument("--slack", type=float, default=0.0)
     args = ap.parse_args()
     stages = {name: json.load(open(os.path.join(args.run, name, "evaluation", "metrics.json")))["tasks"] for name in ("pretrain", "stage2")}
     lines = ["| task | clips | majority baseline | after pretrain | after stage 2 |", "| --- | ---: | ---: | ---: | ---: |"]
@@ -28,9 +30,9 @@ def main() -> None:
     for task, metric, title, better, bound in ROWS:
         first, second = (stages[s][task][metric] for s in ("pretrain", "stage2"))
         sign = 1 if better == "low" else -1
-        if sign * (second - bound) > 0:
+        if sign * (second - bound) > args.slack:
             problems.append(f"{task} {metric} after stage 2 is {second:.3f}, promised {bound}")
-        if sign * (second - first) > 0.03:
+        if sign * (second - first) > 0.03 + args.slack:
             problems.append(f"{task} {metric} got worse in stage 2: {first:.3f} -> {second:.3f}")
         baseline = stages["stage2"][task]["majority"][metric]
         lines.append(f"| {title} | {stages['stage2'][task]['n']} | {100 * baseline:.1f} % | {100 * first:.1f} % | {100 * second:.1f} % |")

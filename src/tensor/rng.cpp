@@ -3,6 +3,8 @@
 namespace usam {
 namespace {
 
+__extension__ using Uint128 = unsigned __int128;  // no ISO type, which g++ would warn of
+
 uint64_t split_mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15ULL;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
@@ -31,7 +33,7 @@ double uniform(DrawKey key, uint64_t i) {
 }
 
 uint64_t below(DrawKey key, uint64_t bound, uint64_t i) {
-  return static_cast<uint64_t>((static_cast<unsigned __int128>(key.with(i).value()) * bound) >> 64);
+  return static_cast<uint64_t>((static_cast<Uint128>(key.with(i).value()) * bound) >> 64);
 }
 
 torch::Generator generator(DrawKey key) {

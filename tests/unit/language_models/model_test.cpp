@@ -43,7 +43,7 @@ TEST(RandomInit, IsAFunctionOfSeedNameAndPath) {
 TEST(RandomInit, ScalesThoseThatWriteToTheResidualStream) {
   const auto p = tiny_model(1, "llm", qwen::kQwen2)->named_parameters();
   EXPECT_NEAR(p["model.embed_tokens.weight"].std().item<double>(), 1, 0.05);  // as loud as what the blocks add
-  const auto deviation = [&p](const std::string& path) {  // as a share of 1 / sqrt(fan in)
+  const auto deviation = [&p](const std::string& path) {                      // as a share of 1 / sqrt(fan in)
     return p[path].std().item<double>() * std::sqrt(static_cast<double>(p[path].size(1)));
   };
   EXPECT_NEAR(deviation("model.layers.0.mlp.up_proj.weight"), 1, 0.1);

@@ -19,7 +19,7 @@ std::vector<std::string> tag_candidates(const data::Source& source, const eval::
   return {all.begin(), all.end()};
 }
 
-// Rows are decoded one after the other in the order of their lengths in the manifest, so many at a time.
+// Rows are decoded in the order of the manifest, so many at a time, and each once: nothing is kept for a next epoch.
 RunConfig decoding_config(const RunConfig& config) {
   RunConfig decoding = config;
   decoding.data.batch = {.seconds = std::nullopt, .rows = config.evaluate.batch_rows};

@@ -10,7 +10,7 @@
 namespace usam::test {
 namespace {
 
-// Gives the ids that dump_ids.py took from the peer's tokenizer.
+// Gives the ids that make_ids.py took from the peer's tokenizer.
 class DumpedTokenizer final : public Tokenizer {
  public:
   explicit DumpedTokenizer(const std::string& file) : dump_(Json::parse(std::ifstream(file))) {}

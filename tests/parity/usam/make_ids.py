@@ -1,6 +1,6 @@
 """Token ids of every text of the whole-model oracle, from the tokenizers that the Python peer uses.
 
-    python tests/parity/usam/dump_ids.py ORACLES        writes ORACLES/usam/ids_{qwen2,llama}.json
+    python tests/parity/usam/make_ids.py ORACLES        writes ORACLES/usam/ids_{qwen2,llama}.json
 
 The C++ test reads them in place of a tokenizer: {"bos": id or null, "eos": id, "vocab_size": n, "ids": {text: [...]}}.
 """

@@ -108,11 +108,11 @@ std::shared_ptr<const data::Source> open_data(const std::vector<data::ManifestCo
   return data::open_manifests(manifests, recipe_registry().tasks(config.recipe));
 }
 
-Batches make_batches(std::shared_ptr<const data::DataSet> data, int64_t rank, int64_t ranks) {
+Batches make_batches(std::shared_ptr<const data::DataSet> data, const dist::Communicator& ranks) {
   Batches batches;
   batches.micro_batches = [data](int64_t epoch) { return data->micro_batches(epoch); };
-  batches.open = [data, rank, ranks](data::Cursor cursor) {
-    return std::make_unique<LoaderStream>(data, data::Slice{cursor, rank, ranks});
+  batches.open = [data, rank = ranks.rank(), world = ranks.world()](data::Cursor cursor) {
+    return std::make_unique<LoaderStream>(data, data::Slice{cursor, rank, world});
   };
   return batches;
 }
@@ -122,11 +122,6 @@ std::shared_ptr<const data::DataSet> make_data_set(std::shared_ptr<const data::S
                                                    std::shared_ptr<data::SkipList> skips) {
   const data::Use use{static_cast<uint64_t>(config.seed), is_training};
   return std::make_shared<data::DataSet>(std::move(source), recipe.data_plan(), config.data, use, std::move(skips));
-}
-
-torch::Device device_of_rank(int64_t local_rank) {
-  if (!torch::cuda::is_available()) return torch::kCPU;
-  return {torch::kCUDA, static_cast<c10::DeviceIndex>(local_rank)};
 }
 
 }  // namespace usam::recipes

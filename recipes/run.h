@@ -54,14 +54,11 @@ RunConfig checkpoint_config(const std::string& checkpoint);
 // included.
 std::shared_ptr<const data::Source> open_data(const std::vector<data::ManifestConfig>& manifests,
                                               const RunConfig& config);
-// A data set as the trainer reads it.
-Batches make_batches(std::shared_ptr<const data::DataSet> data, int64_t rank, int64_t ranks);
+// This rank's share of a data set, as the trainer reads it.
+Batches make_batches(std::shared_ptr<const data::DataSet> data, const dist::Communicator& ranks);
 // A data set over the manifests; `skips` may be null.
 std::shared_ptr<const data::DataSet> make_data_set(std::shared_ptr<const data::Source> source, const Recipe& recipe,
                                                    const RunConfig& config, bool is_training,
                                                    std::shared_ptr<data::SkipList> skips);
-
-// Where the model runs: the rank's GPU where there is one, else the CPU.
-torch::Device device_of_rank(int64_t local_rank);
 
 }  // namespace usam::recipes

@@ -9,6 +9,7 @@
 #include "src/base/fs.h"
 #include "src/base/log.h"
 #include "src/base/program.h"
+#include "src/dist/launch.h"
 #include "src/eval/report.h"
 
 namespace {
@@ -34,7 +35,7 @@ int evaluate(const Arguments& arguments) {
   const std::string checkpoint = arguments.checkpoint.empty() ? asked.run.dir.value + "/best" : arguments.checkpoint;
   const auto config = recipes::evaluation_config(checkpoint, asked, arguments.overrides);
   const auto recipe = recipes::open_checkpoint(checkpoint, config);
-  recipe->module().to(recipes::device_of_rank(0));
+  recipe->module().to(dist::local_device({}));
   const std::string output = arguments.output.empty()
                                  ? std::filesystem::path(checkpoint).parent_path().string() + "/evaluation"
                                  : arguments.output;

@@ -9,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/base/json.h"
 #include "src/base/program.h"
+#include "src/dist/launch.h"
 
 namespace {
 
@@ -27,7 +28,7 @@ int generate(const Arguments& arguments) {
   const auto recipe = recipes::open_checkpoint(arguments.checkpoint, config);
   auto* answers = dynamic_cast<recipes::Answers*>(recipe.get());
   if (!answers) user_error("{}: the recipe '{}' gives no text.", arguments.checkpoint, config.recipe.type);
-  const auto device = recipes::device_of_rank(0);
+  const auto device = dist::local_device({});
   recipe->module().to(device);
   std::string prompt = arguments.prompt;
   if (!prompt.empty() && prompt.find("<audio>") == std::string::npos) prompt = "<audio>" + prompt;

@@ -8,6 +8,7 @@
 #include "recipes/validate.h"
 #include "src/base/log.h"
 #include "src/base/program.h"
+#include "src/dist/process_ranks.h"
 #include "src/eval/report.h"
 #include "trainer/run_folder.h"
 #include "trainer/trainer.h"
@@ -31,22 +32,32 @@ std::function<std::map<std::string, double>()> task_figures(Recipe& recipe, cons
   };
 }
 
+// The ranks of this run. Only the first one tells what is going on; the others speak up when something is wrong.
+std::shared_ptr<dist::Communicator> join_ranks(const dist::Launch& launch) {
+  if (launch.world > 1) log::set_prefix(fmt::format("[rank {}] ", launch.rank));
+  if (launch.rank > 0 && log::level() < log::Level::kWarn) log::set_level(log::Level::kWarn);
+  return dist::connect(launch);
+}
+
 int train(recipes::RunConfig& config, const std::string& resume) {
+  const dist::Launch launch = dist::read_launch();
+  const auto ranks = join_ranks(launch);
   const std::string run = config.run.dir.value;
   const std::string checkpoint = choose_resume(run, resume);
   if (!checkpoint.empty()) check_resumed_config(checkpoint, config);
   const auto train_source = recipes::open_data(config.data.train, config);
   const auto recipe = recipes::build_recipe(config, *train_source);
-  recipe->module().to(recipes::device_of_rank(0));
+  recipe->module().to(dist::local_device(launch));
   std::filesystem::create_directories(run);
   auto skips =
       std::make_shared<data::SkipList>(config.data.max_skipped, data::SkipList::append_to(run + "/skipped.jsonl"));
   TrainerParts parts;
   parts.recipe = recipe;
-  parts.train = recipes::make_batches(recipes::make_data_set(train_source, *recipe, config, true, skips), 0, 1);
+  parts.ranks = ranks;
+  parts.train = recipes::make_batches(recipes::make_data_set(train_source, *recipe, config, true, skips), *ranks);
   if (!config.data.valid.empty()) {
     const auto valid_source = recipes::open_data(config.data.valid, config);
-    parts.valid = recipes::make_batches(recipes::make_data_set(valid_source, *recipe, config, false, skips), 0, 1);
+    parts.valid = recipes::make_batches(recipes::make_data_set(valid_source, *recipe, config, false, skips), *ranks);
     parts.task_figures = task_figures(*recipe, config);
   }
   parts.run = run;

@@ -50,6 +50,7 @@ Trainer::Trainer(const TrainerConfig& config, TrainerParts parts)
     }
   if (parameters_.empty()) user_error("The recipe has nothing to train: every part is frozen.");
   for (const auto& named : parts_.recipe->statistics()) saved_.push_back(named);
+  gradients_ = dist::sum_gradients(parameters_, parts_.ranks);
   device_ = parameters_[0].device();
   if (parts_.train.micro_batches(0) == 0) user_error("data.train gives no micro-batch: it is empty.");
   if (parts_.valid && parts_.valid->micro_batches(0) == 0) user_error("data.valid gives no micro-batch: it is empty.");
@@ -99,6 +100,7 @@ Outcome Trainer::run() {
     return Outcome::kFinished;
   }
   const StopSignals signals;
+  require_agreement(agreement(), *parts_.ranks);
   on_first_rank([this] { open_run(); });
   parts_.recipe->train(true);
   while (state_.step < total_) {
@@ -116,6 +118,16 @@ Outcome Trainer::run() {
   progress_.clear();
   if (is_first()) log::info("{} is finished after {} steps.", parts_.run, state_.step);
   return Outcome::kFinished;
+}
+
+// What the ranks must have in common. The data's size stands for the manifests, which each rank reads by itself.
+Agreement Trainer::agreement() const {
+  std::string parameters;
+  for (const auto& [name, tensor] : saved_) parameters += fmt::format("{} {}\n", name, c10::str(tensor.sizes()));
+  return {{"config", parts_.config_yaml},
+          {"list of trained parameters", parameters},
+          {"step to go on from", std::to_string(state_.step)},
+          {"number of micro-batches", std::to_string(parts_.train.micro_batches(state_.cursor.epoch))}};
 }
 
 void Trainer::open_run() {

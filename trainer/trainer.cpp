@@ -36,11 +36,12 @@ StepRecord Trainer::step() {
     seed_default_generators(draw_key(state_.seed, "dropout", state_.step, place_in_step(losses.size())));
     const StepOutput output = forward(batch);
     const torch::Tensor loss = touch(weighted_loss(output.terms, counts), parameters_);
+    if (&batch == &batches.back()) gradients_->expect_last_backward();
     loss.backward();
     losses.push_back(loss.detach());
     tally.add(output);
   }
-  sum_gradients();
+  gradients_->finish();
   const std::vector<ParameterGroup> groups = parts_.recipe->groups();
   record.figures = tally.figures(counts, *parts_.ranks);
   record.gradient_norm = clip_gradients(groups, config_.max_grad_norm);
@@ -83,24 +84,6 @@ StepOutput Trainer::forward(const data::Batch& batch) {
   keys_under_way_ = batch.keys;
   AutocastScope autocast(device_, config_.precision);
   return parts_.recipe->forward(batch.to(device_));
-}
-
-void Trainer::sum_gradients() {
-  torch::NoGradGuard no_grad;
-  std::vector<torch::Tensor> gradients, flat;
-  for (torch::Tensor& parameter : parameters_) {
-    if (!parameter.grad().defined()) parameter.mutable_grad() = torch::zeros_like(parameter);
-    gradients.push_back(parameter.grad());
-    flat.push_back(parameter.grad().reshape(-1));
-  }
-  if (parts_.ranks->world() == 1) return;
-  torch::Tensor all = torch::cat(flat);
-  parts_.ranks->all_reduce(all);
-  int64_t at = 0;
-  for (torch::Tensor& gradient : gradients) {
-    gradient.copy_(all.narrow(0, at, gradient.numel()).view_as(gradient));
-    at += gradient.numel();
-  }
 }
 
 // Names the samples of the micro-batches whose loss is not finite, or of the whole step where only a gradient is to

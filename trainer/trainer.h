@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "src/dist/communicator.h"
+#include "src/dist/gradient_sum.h"
+#include "trainer/agreement.h"
 #include "trainer/batches.h"
 #include "trainer/checkpoint.h"
 #include "trainer/guard.h"
@@ -56,7 +58,6 @@ class Trainer {
   std::vector<data::Batch> fetch();
   Counts count(const std::vector<data::Batch>& batches);
   StepOutput forward(const data::Batch& batch);
-  void sum_gradients();
   void drop(const StepRecord& record, const std::vector<data::Batch>& batches,
             const std::vector<torch::Tensor>& losses);
   void advance();
@@ -69,6 +70,7 @@ class Trainer {
   bool stop_requested();
   void save();
   void open_run();
+  Agreement agreement() const;
   void on_first_rank(const std::function<void()>& work);
   bool is_first() const { return parts_.ranks->rank() == 0; }
   bool is_due(int64_t every) const { return state_.step % every == 0 || state_.step == total_; }
@@ -79,6 +81,7 @@ class Trainer {
   std::shared_ptr<Schedule> schedule_;
   io::NamedTensors saved_;                 // parameters and running statistics, as in model.safetensors
   std::vector<torch::Tensor> parameters_;  // all that is trained
+  std::unique_ptr<dist::GradientSum> gradients_;
   torch::Device device_ = torch::kCPU;
   Guard guard_;
   Progress progress_;

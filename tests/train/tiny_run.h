@@ -55,8 +55,8 @@ struct TinyRun {
   TrainerParts parts(std::shared_ptr<dist::Communicator> ranks = dist::single_rank()) const {
     TrainerParts parts;
     parts.recipe = recipe;
-    parts.train = recipes::make_batches(data_set(config.data.train, true), ranks->rank(), ranks->world());
-    parts.valid = recipes::make_batches(data_set(config.data.valid, false), ranks->rank(), ranks->world());
+    parts.train = recipes::make_batches(data_set(config.data.train, true), *ranks);
+    parts.valid = recipes::make_batches(data_set(config.data.valid, false), *ranks);
     parts.ranks = std::move(ranks);
     parts.run = config.run.dir.value;
     parts.config_yaml = print_config(config);

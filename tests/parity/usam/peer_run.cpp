@@ -137,7 +137,7 @@ std::map<std::string, torch::Tensor> PeerRun::golden_parameters(const std::strin
 Outcome PeerRun::train() {
   TrainerParts parts;
   parts.recipe = recipe;
-  parts.train = recipes::make_batches(recipes::make_data_set(source_, *recipe, config_, true, nullptr), 0, 1);
+  parts.train = recipes::make_batches(recipes::make_data_set(source_, *recipe, config_, true, nullptr), *parts.ranks);
   parts.run = config_.run.dir.value;
   parts.config_yaml = print_config(config_);
   parts.seed = static_cast<uint64_t>(config_.seed);

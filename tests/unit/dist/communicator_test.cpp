@@ -12,6 +12,7 @@ namespace {
 TEST(Communicator, OneRankAloneSpeaksToItself) {
   auto alone = single_rank();
   EXPECT_EQ(test::exchange(*alone), "");
+  EXPECT_EQ(test::sum_gradients(alone), "");
   const auto x = torch::ones({2}).requires_grad_();
   auto copy = alone->all_gather(x)[0];
   EXPECT_FALSE(copy.requires_grad());
@@ -28,6 +29,7 @@ TEST(Communicator, ThreadsExchangeLikeProcesses) {
       threads.emplace_back([&, i] {
         for (int round = 0; round < 50 && problems[i].empty(); ++round)
           problems[i] = test::exchange(*ranks[i], &digests[i]);
+        problems[i] += test::sum_gradients(ranks[i]);
       });
     for (auto& thread : threads) thread.join();
     for (size_t i = 0; i < ranks.size(); ++i) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "src/dist/communicator.h"
+#include "src/dist/gradient_sum.h"
 
 namespace usam::test {
 
@@ -46,6 +47,28 @@ inline std::string exchange(dist::Communicator& ranks, std::string* digest = nul
   for (int64_t from = 0; from < world; ++from)
     if (!torch::equal(all[static_cast<size_t>(from)] - 10 * from, mine - 10 * rank)) return "all_gather";
   ranks.barrier();
+  return "";
+}
+
+// The same for the gradients of two micro-batches, in two steps; one parameter fills several buckets.
+inline std::string sum_gradients(const std::shared_ptr<dist::Communicator>& ranks) {
+  const int64_t rank = ranks->rank(), world = ranks->world();
+  std::vector<torch::Tensor> parameters;
+  for (const int64_t size : {6, 8'000'000, 1, 300'000}) parameters.push_back(torch::zeros({size}).requires_grad_());
+  const auto sum = dist::sum_gradients(parameters, ranks);
+  for (int64_t step = 0; step < 2; ++step) {
+    for (auto& parameter : parameters) parameter.mutable_grad() = torch::Tensor();
+    for (int64_t micro_batch = 0; micro_batch < 2; ++micro_batch) {
+      torch::Tensor loss = torch::zeros({});
+      for (const auto& parameter : parameters) loss = loss + (1 + rank + 10 * micro_batch + step) * parameter.sum();
+      if (micro_batch == 1) sum->expect_last_backward();
+      loss.backward();
+    }
+    sum->finish();
+    const int64_t expected = 2 * world * (1 + step) + world * (world - 1) + 10 * world;
+    for (const auto& parameter : parameters)
+      if (!torch::equal(parameter.grad(), torch::full_like(parameter, expected))) return "sum of gradients";
+  }
   return "";
 }
 

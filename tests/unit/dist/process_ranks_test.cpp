@@ -1,70 +1,30 @@
 #include "src/dist/process_ranks.h"
 
-#include <arpa/inet.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <set>
 
 #include "src/base/error.h"
-#include "tests/support.h"
+#include "tests/ranks.h"
 
 namespace usam::dist {
 namespace {
 
-uint16_t free_port() {
-  const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(bind(descriptor, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  close(descriptor);
-  return ntohs(address.sin_port);
+using test::free_port;
+
+std::vector<test::EndedRank> run_ranks(int world, uint16_t port, const std::string& mode,
+                                       const std::string& more = "") {
+  return test::run_ranks(world, port, more + " " + USAM_DIST_RANK + " " + mode);
 }
 
-struct Ended {
-  int status;
-  std::string text;
-};
-
-// Starts `world` processes of dist_rank that meet at the loopback and waits for them.
-std::vector<Ended> run_ranks(int world, uint16_t port, const std::string& mode, const std::string& more = "") {
-  test::TemporaryFolder folder;
-  std::vector<pid_t> processes;
-  for (int rank = 0; rank < world; ++rank) {
-    const std::string command = "exec env RANK=" + std::to_string(rank) + " WORLD_SIZE=" + std::to_string(world) +
-                                " MASTER_ADDR=127.0.0.1 MASTER_PORT=" + std::to_string(port) + " OMP_NUM_THREADS=1 " +
-                                more + " " + USAM_DIST_RANK + " " + mode + " > " +
-                                (folder.path() / std::to_string(rank)).string() + " 2>/dev/null";
-    const char* arguments[] = {"sh", "-c", command.c_str(), nullptr};
-    pid_t process = 0;
-    EXPECT_EQ(posix_spawn(&process, "/bin/sh", nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
-    processes.push_back(process);
-  }
-  std::vector<Ended> ended;
-  for (int rank = 0; rank < world; ++rank) {
-    int status = 0;
-    waitpid(processes[static_cast<size_t>(rank)], &status, 0);
-    std::ifstream stream(folder.path() / std::to_string(rank));
-    ended.push_back(
-        {WIFEXITED(status) ? WEXITSTATUS(status) : -1, std::string(std::istreambuf_iterator<char>(stream), {})});
-  }
-  return ended;
-}
-
-void expect_fine(const std::vector<Ended>& ranks) {
+void expect_fine(const std::vector<test::EndedRank>& ranks) {
   std::set<std::string> digests;
   for (size_t i = 0; i < ranks.size(); ++i) {
-    EXPECT_EQ(ranks[i].status, 0) << ranks[i].text;
+    EXPECT_EQ(ranks[i].status, 0) << ranks[i].output;
     const std::string begin = "rank " + std::to_string(i) + " of " + std::to_string(ranks.size()) + " on ";
-    EXPECT_TRUE(ranks[i].text.starts_with(begin)) << ranks[i].text;
-    EXPECT_NE(ranks[i].text.find(": fine, digest "), std::string::npos) << ranks[i].text;
-    digests.insert(ranks[i].text.substr(ranks[i].text.find("digest")));
+    EXPECT_TRUE(ranks[i].output.starts_with(begin)) << ranks[i].output;
+    EXPECT_NE(ranks[i].output.find(": fine, digest "), std::string::npos) << ranks[i].output;
+    digests.insert(ranks[i].output.substr(ranks[i].output.find("digest")));
   }
   EXPECT_EQ(digests.size(), 1);  // the same bits everywhere
 }
@@ -86,7 +46,7 @@ TEST(ProcessRanks, NoRankServesTheStoreWhenTheAgentDoes) {
 TEST(ProcessRanks, ARankThatDiesStopsTheOthers) {
   const auto ranks = run_ranks(2, free_port(), "die");
   EXPECT_EQ(ranks[1].status, 9);
-  EXPECT_EQ(ranks[0].status, 3) << ranks[0].text;
+  EXPECT_EQ(ranks[0].status, 3) << ranks[0].output;
 }
 
 TEST(ProcessRanks, NamesTheAddressThatItCannotReach) {

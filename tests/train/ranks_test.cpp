@@ -1,0 +1,85 @@
+// usam-train as several processes over Gloo: the same run as one process with as many micro-batches in a step.
+#include "tests/ranks.h"
+#include "src/io/safetensors.h"
+#include "tests/train/process.h"
+
+namespace usam::test {
+namespace {
+
+class TrainRanks : public ProgramTest {
+ protected:
+  // The command line of a run of the tiny config in DIR/NAME. Its dropout stays on: draws depend on the micro-batch's
+  // place in the step alone.
+  std::string command(const std::string& name, const std::string& more) const {
+    return std::string(USAM_TRAIN) + " configs/tests/tiny.yaml trainer.max_steps=6 trainer.save_every=3 " +
+           "trainer.eval_every=3 run.dir=" + path(name) + " " + more;
+  }
+  void expect_same_run(const std::string& a, const std::string& b) const {
+    const auto ours = json_lines_of(path(a + "/metrics.jsonl")), theirs = json_lines_of(path(b + "/metrics.jsonl"));
+    ASSERT_EQ(ours.size(), theirs.size());
+    for (size_t i = 0; i < ours.size(); ++i) {
+      for (const auto& [key, value] : theirs[i].items()) {
+        if (value.is_number()) EXPECT_NEAR(ours[i].at(key).get<double>(), value.get<double>(), 2e-5) << i << " " << key;
+      }
+      if (theirs[i].contains("eval"))
+        EXPECT_NEAR(ours[i]["eval"]["loss"].get<double>(), theirs[i]["eval"]["loss"].get<double>(), 2e-5) << i;
+    }
+    const io::SafetensorsFile mine(path(a + "/last/model.safetensors")), reference(path(b + "/last/model.safetensors"));
+    ASSERT_EQ(mine.names(), reference.names());
+    for (const auto& name : reference.names()) {
+      // A softmax does not change with these: their gradients are rounding, which the optimizer makes steps of.
+      if (name.ends_with("key.bias") || name == "saclm.aggregate.3.bias") continue;
+      const auto difference = (mine.get(name) - reference.get(name)).abs().max().item<double>();
+      EXPECT_LT(difference, 2e-6) << name;
+    }
+  }
+};
+
+void expect_done(const std::vector<EndedRank>& ranks) {
+  for (const auto& rank : ranks) EXPECT_EQ(rank.status, 0) << rank.errors;
+}
+
+TEST_F(TrainRanks, TwoAndFourAreTheSameRunAsOneWithAccumulation) {
+  const auto one = run("env OMP_NUM_THREADS=1", command("one", "trainer.accumulate=4"));
+  ASSERT_EQ(one.code, 0) << one.errors;
+  expect_done(run_ranks(2, free_port(), command("two", "trainer.accumulate=2")));
+  expect_same_run("two", "one");
+  expect_done(run_ranks(4, free_port(), command("four", "trainer.accumulate=1")));
+  expect_same_run("four", "one");
+}
+
+TEST_F(TrainRanks, AnotherNumberOfRanksContinues) {
+  const auto whole = run("env OMP_NUM_THREADS=1", command("whole", "trainer.accumulate=4"));
+  ASSERT_EQ(whole.code, 0) << whole.errors;
+  expect_done(run_ranks(2, free_port(), command("cut", "trainer.accumulate=2 trainer.max_steps=6")));
+  std::filesystem::remove_all(path("cut/checkpoint-6"));
+  const auto rest = run("env OMP_NUM_THREADS=1", command("cut", "trainer.accumulate=2"));
+  ASSERT_EQ(rest.code, 0) << rest.errors;
+  expect_same_run("cut", "whole");
+}
+
+TEST_F(TrainRanks, StartedDifferentlyAreRefused) {
+  // Each rank's shell gives another seed.
+  const auto ranks = run_ranks(2, free_port(), "sh -c 'exec " + command("run", "seed=$RANK") + "'");
+  for (const auto& rank : ranks) {
+    EXPECT_EQ(rank.status, 2);
+    EXPECT_NE(rank.errors.find("The ranks were not started alike: rank 1 has another config than rank 0. Start all "
+                               "with the same command and the same files."),
+              std::string::npos)
+        << rank.errors;
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("run/metrics.jsonl")));
+}
+
+TEST_F(TrainRanks, RunUnderTorchrun) {
+  const char* set = std::getenv("USAM_VENV");
+  const std::string torchrun = std::string(set ? set : ".venv") + "/bin/torchrun";
+  if (!std::filesystem::exists(torchrun))
+    GTEST_SKIP() << "needs the virtual environment with torch (tools/setup; set USAM_VENV)";
+  const auto ended = run(torchrun, "--no-python --standalone --nproc-per-node 2 " + command("run", ""));
+  ASSERT_EQ(ended.code, 0) << ended.errors;
+  EXPECT_EQ(json_lines_of(path("run/metrics.jsonl")).size(), 8U);  // six steps, two evaluations
+}
+
+}  // namespace
+}  // namespace usam::test

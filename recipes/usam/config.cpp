@@ -14,6 +14,14 @@ namespace {
 const std::vector<std::pair<std::string, Train>> kTrainNames = {
     {"frozen", Train::kFrozen}, {"lora", Train::kLora}, {"full", Train::kFull}};
 
+// Small steps are lost in a lower type.
+std::string dtype_problem(const Part& part, Train train) {
+  if (train != Train::kFull || part.empty()) return "";
+  const ConfigNode printed = print_part(part);
+  const auto* dtype = printed.find("dtype");
+  return dtype && dtype->value.text != "float32" ? "'train: full' needs 'dtype: float32'" : "";
+}
+
 std::string problem_of(const UsamConfig& c) {
   if (c.encoders.empty()) return "'recipe.encoders' names no encoder; give at least one.";
   auto is_reference = [&](const auto& slot) { return slot.first == c.fusion.reference; };
@@ -37,6 +45,7 @@ void describe(Fields& f, EncoderSlot& c) {
   f.choice("states", c.states, {{"default", LayerUse::kDefault}, {"last", LayerUse::kLast}, {"mix", LayerUse::kMix}},
            "hidden states that become the stream: the last, or a learned mix of all (the default of mert)");
   f.inline_part(c.part, encoder_registry().choices(), "the encoder");
+  f.rule([&c] { return dtype_problem(c.part, c.train); });
 }
 
 void describe(Fields& f, FusionConfig& c) {
@@ -49,6 +58,7 @@ void describe(Fields& f, LlmSlot& c) {
   f("lora", c.lora, "the low-rank updates of `train: lora`");
   f("tokenizer", c.tokenizer, "tokenizer of the language model");
   f.inline_part(c.part, language_model_registry().choices(), "the language model");
+  f.rule([&c] { return dtype_problem(c.part, c.train); });
 }
 
 void describe(Fields& f, LossConfig& c) {

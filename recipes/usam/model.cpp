@@ -39,10 +39,6 @@ UsamModel::UsamModel(const UsamConfig& config, uint64_t seed, int64_t vocab_size
   seed_part(seed, "bridge");
   bridge = register_module("bridge", nn::bridge_registry().build(config.bridge, width));
   llm = register_module("llm", language_model_registry().build(config.llm.part, {seed, "llm", vocab_size}));
-  if (llm->vocab_size() < vocab_size) {
-    user_error("The tokenizer has {} tokens but the language model only {}; give the tokenizer that belongs to it.",
-               vocab_size, llm->vocab_size());
-  }
   seed_part(seed, "projector");
   projector =
       register_module("projector", nn::projector_registry().build(config.projector, bridge->width(), llm->width()));
@@ -97,7 +93,9 @@ Frames UsamModel::encode(EncoderPart& part, const data::Batch& batch) {
     torch::AutoGradMode mode(part.train != Train::kFrozen && torch::GradMode::is_enabled());
     out = part.encoder->forward(features, steps_B, !part.mix.is_empty());
   }
-  if (part.mix.is_empty()) return out.last();
+  // An encoder may be kept in a lower type; what follows it is in fp32.
+  if (part.mix.is_empty()) return {out.last().x_BTD.to(torch::kFloat32), out.valid_BT, out.hz};
+  for (auto& state_BTD : out.states_BTD) state_BTD = state_BTD.to(torch::kFloat32);
   return {part.mix(out.states_BTD), out.valid_BT, out.hz};
 }
 

@@ -130,7 +130,7 @@ nn::Projected UsamRecipe::hear(const data::Batch& batch) {
 losses::TextTokens UsamRecipe::target_tokens(const data::Batch& batch) {
   const auto& target = batch.field("target");
   torch::NoGradGuard no_grad;
-  return {model_->llm->embed(target.data), length_mask(target.lengths_B - 1, target.data.size(1))};
+  return {model_->llm->embed(target.data).to(torch::kFloat32), length_mask(target.lengths_B - 1, target.data.size(1))};
 }
 
 StepOutput UsamRecipe::forward(const data::Batch& batch) {

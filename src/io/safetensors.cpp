@@ -21,7 +21,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors is little
 namespace usam::io {
 namespace {
 
-// A whole file, mapped for reading.
+// A whole file, mapped copy-on-write: weights may be used where they are, and whoever writes to them gets a copy.
 class Mapping {
  public:
   explicit Mapping(const std::string& path) {
@@ -30,7 +30,7 @@ class Mapping {
     struct stat info{};
     const bool is_file = fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode);
     size_ = is_file ? static_cast<size_t>(info.st_size) : 0;
-    if (size_ > 0) bytes_ = mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0);
+    if (size_ > 0) bytes_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor, 0);
     const int error = errno;
     close(descriptor);
     if (!is_file) user_error("{}: this is not a file", path);
@@ -41,7 +41,7 @@ class Mapping {
   }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
-  const char* bytes() const { return static_cast<const char*>(bytes_); }
+  char* bytes() const { return static_cast<char*>(bytes_); }
   size_t size() const { return size_; }
 
  private:
@@ -61,7 +61,7 @@ struct SafetensorsFile::State {
   explicit State(const std::string& file) : path(file), mapping(file) {}
   std::string path;
   Mapping mapping;
-  const char* data = nullptr;
+  char* data = nullptr;
   SafetensorsHeader header;
   std::vector<std::string> names;
   std::unordered_map<std::string, size_t> index;
@@ -104,20 +104,33 @@ const std::string& SafetensorsFile::path() const {
   return state_->path;
 }
 
-torch::Tensor SafetensorsFile::get(const std::string& name) const {
+const TensorEntry& SafetensorsFile::entry(const std::string& name) const {
   auto found = state_->index.find(name);
   if (found == state_->index.end()) user_error("{}: there is no tensor '{}' in the file", path(), name);
-  const TensorEntry& entry = state_->header.tensors[found->second];
-  const size_t count = entry.end - entry.begin;
-  if (count == 0) return torch::empty(entry.shape, entry.dtype);
-  const char* bytes = state_->data + entry.begin;
-  if (entry.dtype == torch::kBool) check_bool(path(), name, bytes, count);
-  if (reinterpret_cast<uintptr_t>(bytes) % c10::elementSize(entry.dtype) != 0) {
-    auto copy = torch::empty(entry.shape, entry.dtype);  // the format allows a misaligned tensor, the processor may not
+  return state_->header.tensors[found->second];
+}
+
+torch::Tensor SafetensorsFile::get(const std::string& name) const {
+  const TensorEntry& tensor = entry(name);
+  const size_t count = tensor.end - tensor.begin;
+  if (count == 0) return torch::empty(tensor.shape, tensor.dtype);
+  char* bytes = state_->data + tensor.begin;
+  if (tensor.dtype == torch::kBool) check_bool(path(), name, bytes, count);
+  if (reinterpret_cast<uintptr_t>(bytes) % c10::elementSize(tensor.dtype) != 0) {
+    auto copy = torch::empty(tensor.shape, tensor.dtype);  // the format allows a misaligned tensor, a processor may not
     std::memcpy(copy.data_ptr(), bytes, count);
     return copy;
   }
-  return torch::from_blob(const_cast<char*>(bytes), entry.shape, [state = state_](void*) {}, entry.dtype);
+  return torch::from_blob(bytes, tensor.shape, [state = state_](void*) {}, tensor.dtype);
+}
+
+void SafetensorsFile::drop(const std::string& name) const {
+  const TensorEntry& tensor = entry(name);
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(state_->data) + tensor.begin;
+  // Whole pages only: those at the ends also hold bytes of the neighbours.
+  const uintptr_t first = (begin + page - 1) / page * page, last = (begin + (tensor.end - tensor.begin)) / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 namespace {

@@ -12,6 +12,8 @@ namespace usam::io {
 using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 using Metadata = std::map<std::string, std::string>;
 
+struct TensorEntry;  // safetensors_header.h
+
 // A safetensors file mapped into memory. Strict: a header that is truncated, over-long (> 100 MB), malformed, or whose
 // tensors overlap, leave gaps or lie about their size is a UserError that names file and tensor.
 class SafetensorsFile {
@@ -19,9 +21,15 @@ class SafetensorsFile {
   explicit SafetensorsFile(const std::string& path);
   const std::vector<std::string>& names() const;  // in file order
   bool contains(const std::string& name) const;
-  // A read-only view of the mapped bytes (the mapping lives as long as the tensor); UserError for a name that is
-  // absent.
+  // A view of the mapped bytes (the mapping lives as long as the tensor), shared by all processes that map the file
+  // until it is written to: then this process gets its own copy of the page, the file stays as it is. UserError for a
+  // name that is absent.
   torch::Tensor get(const std::string& name) const;
+  // Type, shape and place of a tensor, without touching it; UserError for a name that is absent.
+  const TensorEntry& entry(const std::string& name) const;
+  // Takes a tensor's pages out of this process; what was written to views of it is lost. Touched again, they come back
+  // from the file.
+  void drop(const std::string& name) const;
   const Metadata& metadata() const;
   const std::string& path() const;
 

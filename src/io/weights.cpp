@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <map>
 #include <set>
-#include <sstream>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "src/base/error.h"
+#include "src/io/safetensors_header.h"
 
 namespace usam::io {
 
@@ -19,6 +19,7 @@ namespace {
 
 constexpr const char* kWhole = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
+constexpr uintmax_t kMaxJson = 100'000'000;  // bytes
 
 [[noreturn]] void no_weights(const fs::path& folder) {
   for (const char* name : {"pytorch_model.bin", "pytorch_model.bin.index.json"})
@@ -114,6 +115,25 @@ torch::Tensor WeightFiles::get(const std::string& name) const {
   return state_->open[found->second].get(name);
 }
 
+void WeightFiles::drop(const std::string& name) const {
+  state_->open[state_->file_of.at(name)].drop(name);
+}
+
+int64_t WeightFiles::values() const {
+  int64_t all = 0;
+  for (const auto& [name, file] : state_->file_of) all += c10::multiply_integers(state_->open[file].entry(name).shape);
+  return all;
+}
+
+torch::ScalarType WeightFiles::dtype() const {
+  std::map<torch::ScalarType, uint64_t> bytes = {{torch::kFloat, 0}};
+  for (const auto& [name, file] : state_->file_of) {
+    const auto& entry = state_->open[file].entry(name);
+    if (torch::isFloatingType(entry.dtype)) bytes[entry.dtype] += entry.end - entry.begin;
+  }
+  return std::max_element(bytes.begin(), bytes.end(), [](auto& a, auto& b) { return a.second < b.second; })->first;
+}
+
 const std::vector<std::string>& WeightFiles::files() const {
   return state_->files;
 }
@@ -126,97 +146,15 @@ Json read_folder_json(const std::string& folder, const std::string& name) {
   const fs::path path = fs::path(folder) / name;
   std::ifstream stream(path, std::ios::binary);
   if (!stream || !fs::is_regular_file(path)) user_error("{}: there is no {} in the folder", folder, name);
-  try {
-    return Json::parse(stream);
-  } catch (const Json::parse_error& e) {
-    user_error("{}: the file is not valid JSON (at byte {})", path.string(), e.byte);
-  }
+  if (fs::file_size(path) > kMaxJson)
+    user_error("{}: the file has {} bytes; at most {} are read", path.string(), fs::file_size(path), kMaxJson);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return parse_json(text.view(), path.string());
 }
 
 Json read_folder_json_if_present(const std::string& folder, const std::string& name) {
   return fs::exists(fs::path(folder) / name) ? read_folder_json(folder, name) : Json();
-}
-
-namespace {
-
-bool is_float(const torch::Tensor& tensor) {
-  return torch::isFloatingType(tensor.scalar_type());
-}
-
-// One call of load_weights: first everything is matched, then, without a problem, everything is copied.
-class Loader {
- public:
-  Loader(torch::nn::Module& module, const WeightFiles& files, const LoadOptions& options)
-      : files_(files), options_(options) {
-    for (auto& entry : module.named_parameters()) targets_[entry.key()] = entry.value();
-    for (auto& entry : module.named_buffers()) targets_[entry.key()] = entry.value();
-  }
-
-  void run() {
-    for (const auto& name : files_.names()) match(name);
-    for (const auto& [path, target] : targets_) {
-      const bool is_loaded = loaded_.count(target.unsafeGetTensorImpl()) > 0;
-      if (!is_loaded && !(options_.optional && options_.optional(path)))
-        problem("missing: {} {} {}", path, shape(target), dtype(target));
-    }
-    if (!problems_.empty())
-      user_error("{}: the weights do not fit the model, in {} tensor{}:{}", files_.source(), count_,
-                 count_ == 1 ? "" : "s", problems_);
-    for (const auto& [name, path] : matches_) targets_.at(path).copy_(fetch(name, path));
-  }
-
- private:
-  torch::Tensor fetch(const std::string& name, const std::string& path) const {
-    auto tensor = files_.get(name);
-    return options_.transform ? options_.transform(path, tensor) : tensor;
-  }
-
-  void match(const std::string& name) {
-    const std::string path = options_.rename ? options_.rename(name) : name;
-    if (path.empty()) return;
-    auto found = targets_.find(path);
-    if (found == targets_.end()) return problem("unexpected: {}{}", name, path == name ? "" : " (as " + path + ")");
-    auto [first, is_new] = name_of_.try_emplace(path, name);
-    if (!is_new) return problem("{} and {} both go to {}", first->second, name, path);
-    loaded_.insert(found->second.unsafeGetTensorImpl());
-    const auto source = fetch(name, path);
-    if (source.sizes() != found->second.sizes())
-      return problem("shape of {}: expected {}, got {}", path, shape(found->second), shape(source));
-    // Quantised weights must not pass for real ones; a counter may, since Module::to(dtype) makes it floating.
-    if (is_float(source) != is_float(found->second) && source.dim() > 0)
-      return problem("dtype of {}: expected {}, got {}", path, dtype(found->second), dtype(source));
-    matches_.emplace_back(name, path);
-  }
-
-  static std::string shape(const torch::Tensor& tensor) {
-    std::ostringstream text;
-    text << tensor.sizes();
-    return text.str();
-  }
-
-  static const char* dtype(const torch::Tensor& tensor) { return c10::toString(tensor.scalar_type()); }
-
-  template <class... Args>
-  void problem(fmt::format_string<Args...> format, Args&&... args) {
-    ++count_;
-    problems_ += "\n  " + fmt::format(format, std::forward<Args>(args)...);
-  }
-
-  const WeightFiles& files_;
-  const LoadOptions& options_;
-  std::map<std::string, torch::Tensor> targets_;
-  std::map<std::string, std::string> name_of_;                // module path -> file name
-  std::unordered_set<const c10::TensorImpl*> loaded_;         // by identity: tied parameters have two paths
-  std::vector<std::pair<std::string, std::string>> matches_;  // file name, module path
-  std::string problems_;
-  int64_t count_ = 0;
-};
-
-}  // namespace
-
-void load_weights(torch::nn::Module& module, const WeightFiles& files, const LoadOptions& options) {
-  torch::NoGradGuard no_grad;
-  Loader(module, files, options).run();
 }
 
 }  // namespace usam::io

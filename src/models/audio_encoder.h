@@ -1,6 +1,7 @@
 #pragma once
 #include <torch/torch.h>
 
+#include <string>
 #include <vector>
 
 #include "src/tensor/frames.h"
@@ -36,6 +37,8 @@ class AudioEncoder : public torch::nn::Module {
   virtual double hz() const = 0;           // output frames a second
   // Whether all states are to be combined into the stream unless a recipe says otherwise (MERT), rather than the last.
   virtual bool prefers_all_states() const { return false; }
+  // The path in this module of what its Hugging Face folder holds as one tensor; "" for what is no tensor here.
+  virtual std::string path_of(const std::string& tensor) const = 0;
 };
 
 }  // namespace usam

@@ -10,31 +10,54 @@
 
 namespace usam {
 
-void describe_source(Fields& f, EncoderSource& source, EncoderShape& shape) {
-  f("path", source.path, "Hugging Face folder with config.json and model.safetensors").must_exist();
-  f.choice("init", source.init, {{"pretrained", EncoderInit::kPretrained}, {"random", EncoderInit::kRandom}},
-           "pretrained: weights and sizes from the folder; random: new weights of the sizes written here");
+namespace {
+
+constexpr int64_t kLargest = int64_t{1} << 30;  // of a size: products of two do not overflow
+
+const char* const kPreprocessor = "preprocessor_config.json";
+const char* const kProcessor = "processor_config.json";
+
+}  // namespace
+
+void describe_encoder(Fields& f, ModelSource& source, EncoderShape& shape) {
+  describe_source(f, source);
   f("width", shape.width, "width of the states (init: random)").at_least(1);
   f("layers", shape.layers, "transformer blocks (init: random)").at_least(1);
   f("heads", shape.heads, "attention heads (init: random)").at_least(1);
   f("ffn", shape.ffn, "hidden width of the feed-forward part (init: random; default 4 x width)").at_least(1);
-  f.rule([&source, &shape] { return source_problem(source, shape); });
+  f.rule([&source, &shape] { return encoder_problem(source, shape); });
 }
 
-std::string source_problem(const EncoderSource& source, const EncoderShape& shape) {
-  if (!source.is_random() && source.path.empty())
-    return "an encoder needs 'path' (a Hugging Face folder) or 'init: random' with sizes";
-  if (!source.is_random()) return "";
-  if (!source.path.empty()) return "'path' and 'init: random' exclude each other: leave one out";
+std::string encoder_problem(const ModelSource& source, const EncoderShape& shape) {
+  if (auto problem = source_problem(source, "an encoder"); !problem.empty() || !source.is_random()) return problem;
   if (!shape.width || !shape.layers || !shape.heads) return "'init: random' needs the sizes width, layers and heads";
   if (*shape.width % *shape.heads != 0)
     return fmt::format("'width' ({}) must be a multiple of 'heads' ({})", *shape.width, *shape.heads);
   return "";
 }
 
-FolderSizes::FolderSizes(std::string folder, std::string file)
+double encoder_values(int64_t width, int64_t layers, int64_t ffn) {
+  const auto wide = static_cast<double>(width);
+  return static_cast<double>(layers) * wide * (4 * wide + 2 * static_cast<double>(ffn));
+}
+
+FolderSizes::FolderSizes(const std::string& folder, const std::string& file, const std::string& section)
     : path_((std::filesystem::path(folder) / file).string()), json_(io::read_folder_json(folder, file)) {
-  if (!json_.is_object()) user_error("{}: the file is not a JSON object", path_);
+  if (!section.empty()) json_ = json_.is_object() ? json_.value(section, Json()) : Json();
+  if (!json_.is_object() && section.empty()) user_error("{}: the file is not a JSON object", path_);
+  if (!json_.is_object()) user_error("{}: the file has no map '{}'", path_, section);
+}
+
+FolderSizes FolderSizes::front_end(const std::string& folder) {
+  const std::filesystem::path path = folder;
+  if (!std::filesystem::exists(path / kPreprocessor) && std::filesystem::exists(path / kProcessor))
+    return {folder, kProcessor, "feature_extractor"};
+  return {folder, kPreprocessor};
+}
+
+bool FolderSizes::has_front_end(const std::string& folder) {
+  const std::filesystem::path path = folder;
+  return std::filesystem::exists(path / kPreprocessor) || std::filesystem::exists(path / kProcessor);
 }
 
 const Json* FolderSizes::find(const std::string& json_key) const {
@@ -70,6 +93,8 @@ int64_t FolderSizes::size(const std::string& json_key, const std::string& key, c
   const int64_t value = found && found->is_number_integer() ? found->get<int64_t>() : fallback.value_or(0);
   if (found && found->is_number_integer() && value < 1)
     problem(fmt::format("{}: {} is {}, but must be positive", path_, json_key, found->dump()));
+  if (value > kLargest)
+    problem(fmt::format("{}: {} is {}, but must be at most {}", path_, json_key, found->dump(), kLargest));
   compare(json_key, key, written, value);
   return value;
 }
@@ -89,7 +114,8 @@ std::vector<int64_t> FolderSizes::sizes(const std::string& json_key) {
   const Json* found = find(json_key);
   if (found && found->is_array())
     for (const auto& value : *found)
-      if (value.is_number_integer() && value.get<int64_t>() > 0) values.push_back(value.get<int64_t>());
+      if (value.is_number_integer() && value.get<int64_t>() > 0 && value.get<int64_t>() <= kLargest)
+        values.push_back(value.get<int64_t>());
   if (!found || !found->is_array() || values.empty() || values.size() != found->size())
     problem(fmt::format("{}: {} is not a list of positive whole numbers", path_, json_key));
   return values;
@@ -98,7 +124,8 @@ std::vector<int64_t> FolderSizes::sizes(const std::string& json_key) {
 void FolderSizes::require(const std::string& json_key, const Json& value) {
   const Json* found = find(json_key);
   if (found && *found != value)
-    problem(fmt::format("{}: {} is {}, but usam's model has {} only", path_, json_key, found->dump(), value.dump()));
+    problem(fmt::format("{}: {} is {}, but usam's model has {} only", path_, json_key, found->dump(),
+                        value.is_null() ? "none" : value.dump()));
 }
 
 double FolderSizes::number(const std::string& json_key, double fallback) {
@@ -117,9 +144,9 @@ std::string FolderSizes::text(const std::string& json_key, const std::vector<std
   return value;
 }
 
-void FolderSizes::check_heads(int64_t width, int64_t heads) {
-  if (heads > 0 && width % heads != 0)
-    problem(fmt::format("{}: a width of {} cannot be split over {} heads", path_, width, heads));
+void FolderSizes::check_division(int64_t width, int64_t parts, const std::string& what) {
+  if (parts > 0 && width % parts != 0)
+    problem(fmt::format("{}: a width of {} cannot be split over {} {}", path_, width, parts, what));
 }
 
 void FolderSizes::finish() const {

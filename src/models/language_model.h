@@ -29,6 +29,8 @@ class LanguageModel : public torch::nn::Module {
   virtual std::unique_ptr<KvCache> make_cache() const = 0;
   virtual int64_t width() const = 0;
   virtual int64_t vocab_size() const = 0;
+  // Where the output projection is the embedding: makes it a parameter of its own, lm_head.weight, of the same values.
+  virtual void untie() {}
 };
 
 }  // namespace usam

@@ -1,6 +1,9 @@
 #pragma once
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "src/base/registry.h"
 #include "src/models/audio_encoder.h"
@@ -15,8 +18,26 @@ struct ModelInit {
   int64_t vocab_size = 0;  // language models made from random weights: the tokenizer's size
 };
 
-using EncoderRegistry = Registry<AudioEncoder, const ModelInit&>;
-using LanguageModelRegistry = Registry<LanguageModel, const ModelInit&>;
+// Models of one kind, with the Hugging Face folders that each reads.
+template <class Model>
+class ModelRegistry : public Registry<Model, const ModelInit&> {
+ public:
+  // `model_types`: those of config.json for which `type` is the part.
+  template <class C>
+  void add(const std::string& type, const std::vector<std::string>& model_types,
+           std::function<std::shared_ptr<Model>(const C&, const ModelInit&)> build) {
+    Registry<Model, const ModelInit&>::template add<C>(type, std::move(build));
+    for (const auto& model_type : model_types) types_[model_type] = type;
+  }
+  // model_type -> type.
+  const std::map<std::string, std::string>& types_of_folders() const { return types_; }
+
+ private:
+  std::map<std::string, std::string> types_;
+};
+
+using EncoderRegistry = ModelRegistry<AudioEncoder>;
+using LanguageModelRegistry = ModelRegistry<LanguageModel>;
 
 // Every audio encoder usam knows (register_encoders.cpp).
 const EncoderRegistry& encoder_registry();

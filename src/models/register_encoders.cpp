@@ -8,9 +8,11 @@ namespace usam {
 const EncoderRegistry& encoder_registry() {
   static const EncoderRegistry registry = [] {
     EncoderRegistry all;
-    all.add<WhisperConfig>("whisper", make_whisper);
-    all.add<CedConfig>("ced", make_ced);
-    all.add<MertConfig>("mert", make_mert);
+    all.add<WhisperConfig>("whisper", {"whisper"}, make_whisper);
+    all.add<CedConfig>("ced", {"ced"}, make_ced);
+    all.add<MertConfig>("mert", {"mert_model"}, make_mert);
+    all.add<HubertConfig>("hubert", {"hubert"}, make_mert);
+    all.add<Wav2Vec2Config>("wav2vec2", {"wav2vec2"}, make_mert);
     return all;
   }();
   return registry;

@@ -1,20 +1,28 @@
 #include "src/models/llama/build.h"
+#include "src/models/mistral/config.h"
 #include "src/models/model_registry.h"
 #include "src/models/qwen/config.h"
 
 namespace usam {
+namespace {
+
+template <class Config>
+void add(LanguageModelRegistry& registry, const llama::Family& family) {
+  const std::string type(family.model_type);
+  registry.add<Config>(type, {type},
+                       [family](const Config& c, const ModelInit& init) { return llama::build(c, family, init); });
+}
+
+}  // namespace
 
 const LanguageModelRegistry& language_model_registry() {
   static const LanguageModelRegistry registry = [] {
-    LanguageModelRegistry r;
-    r.add<llama::LlamaConfig>("llama", [](const llama::LlamaConfig& c, const ModelInit& init) {
-      return llama::build(c, llama::kLlama, init);
-    });
-    r.add<qwen::Qwen2Config>(
-        "qwen2", [](const qwen::Qwen2Config& c, const ModelInit& init) { return llama::build(c, qwen::kQwen2, init); });
-    r.add<qwen::Qwen3Config>(
-        "qwen3", [](const qwen::Qwen3Config& c, const ModelInit& init) { return llama::build(c, qwen::kQwen3, init); });
-    return r;
+    LanguageModelRegistry all;
+    add<llama::LlamaConfig>(all, llama::kLlama);
+    add<mistral::MistralConfig>(all, mistral::kMistral);
+    add<qwen::Qwen2Config>(all, qwen::kQwen2);
+    add<qwen::Qwen3Config>(all, qwen::kQwen3);
+    return all;
   }();
   return registry;
 }

@@ -21,13 +21,19 @@ torch::Tensor repeat_heads(const torch::Tensor& x_BGSK, int64_t times) {
 
 }  // namespace
 
-CausalMask causal_mask(const torch::Tensor& segments_BS, int64_t queries) {
+CausalMask causal_mask(const torch::Tensor& segments_BS, int64_t queries, std::optional<int64_t> window) {
   const int64_t keys = segments_BS.size(1);
-  if (keys == queries && is_one_segment_then_padding(segments_BS)) return {};
+  const bool is_cut = window && *window < keys;
+  if (keys == queries && !is_cut && is_one_segment_then_padding(segments_BS)) return {};
   auto same_segment = segments_BS.slice(1, keys - queries).unsqueeze(2) == segments_BS.unsqueeze(1);
   auto key_index = torch::arange(keys, segments_BS.options());
   auto not_later = key_index.unsqueeze(0) <= key_index.slice(0, keys - queries).unsqueeze(1);
-  return {false, (same_segment & not_later).unsqueeze(1)};
+  auto allowed_BTS = same_segment & not_later;
+  if (is_cut) {
+    auto order_BS = segments_BS.gt(0).cumsum(1);  // a row's segments follow each other: within one it counts its keys
+    allowed_BTS = allowed_BTS & (order_BS.slice(1, keys - queries).unsqueeze(2) - order_BS.unsqueeze(1) < *window);
+  }
+  return {false, allowed_BTS.unsqueeze(1)};
 }
 
 torch::Tensor grouped_attention(const torch::Tensor& queries_BHTK, const torch::Tensor& keys_BGSK,

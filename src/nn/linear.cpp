@@ -1,15 +1,16 @@
 #include "src/nn/linear.h"
 
+#include "src/nn/random_init.h"
+
 namespace usam::nn {
 
 LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) : in_features(in), out_features(out) {
   weight = register_parameter("weight", torch::empty({out, in}));
+  if (with_bias) bias = register_parameter("bias", torch::empty({out}));
+  if (UnsetParameters::is_on()) return;
   const double bound = 1 / std::sqrt(static_cast<double>(in));
   torch::nn::init::uniform_(weight, -bound, bound);
-  if (with_bias) {
-    bias = register_parameter("bias", torch::empty({out}));
-    torch::nn::init::uniform_(bias, -bound, bound);
-  }
+  if (with_bias) torch::nn::init::uniform_(bias, -bound, bound);
 }
 
 torch::Tensor LinearImpl::forward(const torch::Tensor& x) {

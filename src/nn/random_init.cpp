@@ -3,6 +3,23 @@
 #include <cmath>
 
 namespace usam::nn {
+namespace {
+
+thread_local int unset_parameters = 0;
+
+}  // namespace
+
+UnsetParameters::UnsetParameters() {
+  ++unset_parameters;
+}
+
+UnsetParameters::~UnsetParameters() {
+  --unset_parameters;
+}
+
+bool UnsetParameters::is_on() {
+  return unset_parameters > 0;
+}
 
 void init_parameters(torch::nn::Module& module, DrawKey key, const InitRule& rule) {
   torch::NoGradGuard no_grad;

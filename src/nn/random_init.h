@@ -8,6 +8,17 @@
 
 namespace usam::nn {
 
+// While one lives, linear layers made on this thread leave their parameters unset, for values that are read or drawn
+// afterwards: memory that nobody touched is not there yet.
+class UnsetParameters {
+ public:
+  UnsetParameters();
+  ~UnsetParameters();
+  UnsetParameters(const UnsetParameters&) = delete;
+  UnsetParameters& operator=(const UnsetParameters&) = delete;
+  static bool is_on();
+};
+
 // Fills one parameter in place, drawing from `generator` only.
 using InitRule = std::function<void(const std::string& path, torch::Tensor& parameter, torch::Generator& generator)>;
 

@@ -19,10 +19,12 @@ torch::Tensor stretch(const torch::Tensor& frequencies, const Llama3RopeScaling&
 
 }  // namespace
 
-torch::Tensor rope_frequencies(int64_t head_width, double theta, const std::optional<Llama3RopeScaling>& scaling) {
+torch::Tensor rope_frequencies(int64_t head_width, double theta, const RopeScaling& scaling) {
   auto exponents = torch::arange(0, head_width, 2, torch::kFloat) / static_cast<double>(head_width);
   auto frequencies = 1.0 / torch::pow(theta, exponents);
-  return scaling ? stretch(frequencies, *scaling) : frequencies;
+  if (const auto* linear = std::get_if<LinearRopeScaling>(&scaling)) return frequencies / linear->factor;
+  if (const auto* llama3 = std::get_if<Llama3RopeScaling>(&scaling)) return stretch(frequencies, *llama3);
+  return frequencies;
 }
 
 Rotation rotation(const torch::Tensor& frequencies, const torch::Tensor& positions_BT) {

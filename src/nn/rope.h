@@ -4,7 +4,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
-#include <optional>
+#include <variant>
 
 namespace usam::nn {
 
@@ -17,9 +17,16 @@ struct Llama3RopeScaling {
   bool operator==(const Llama3RopeScaling&) const = default;
 };
 
+// Positions are divided by `factor`: "linear" in config.json, as Vicuna's models for 16 k tokens have it.
+struct LinearRopeScaling {
+  double factor = 1;
+  bool operator==(const LinearRopeScaling&) const = default;
+};
+
+using RopeScaling = std::variant<std::monostate, LinearRopeScaling, Llama3RopeScaling>;
+
 // Radians a position for each pair of channels: (head_width / 2) fp32. `head_width` is even.
-torch::Tensor rope_frequencies(int64_t head_width, double theta,
-                               const std::optional<Llama3RopeScaling>& scaling = std::nullopt);
+torch::Tensor rope_frequencies(int64_t head_width, double theta, const RopeScaling& scaling = {});
 
 // Cosine and sine of every position's angles, ready to be multiplied with queries and keys.
 struct Rotation {

@@ -14,13 +14,10 @@ namespace usam::inspect {
 namespace {
 
 std::shared_ptr<AudioEncoder> open_encoder(const std::string& folder) {
-  static const std::map<std::string, FolderKind> kinds = {
-      {"whisper", {.model_types = {"whisper"}, .keys = {{"pad", "30s"}}}},
-      {"ced", {.model_types = {"ced"}}},
-      {"mert", {.model_types = {"mert_model", "hubert"}}},
-  };
-  const Part part = part_of_folder(folder, kinds, encoder_registry().choices());
-  auto encoder = encoder_registry().build(part, {.name = part.type});
+  const auto& registry = encoder_registry();
+  const Part part =
+      part_of_folder(folder, registry.types_of_folders(), registry.choices(), {{"whisper", {{"pad", "30s"}}}});
+  auto encoder = registry.build(part, {.name = part.type});
   encoder->eval();
   return encoder;
 }

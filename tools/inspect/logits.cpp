@@ -12,13 +12,9 @@ namespace usam::inspect {
 namespace {
 
 std::shared_ptr<LanguageModel> open_language_model(const std::string& folder) {
-  static const std::map<std::string, FolderKind> kinds = {
-      {"llama", {.model_types = {"llama"}}},
-      {"qwen2", {.model_types = {"qwen2"}}},
-      {"qwen3", {.model_types = {"qwen3"}}},
-  };
-  const Part part = part_of_folder(folder, kinds, language_model_registry().choices());
-  auto model = language_model_registry().build(part, {.name = part.type});
+  const auto& registry = language_model_registry();
+  const Part part = part_of_folder(folder, registry.types_of_folders(), registry.choices());
+  auto model = registry.build(part, {.name = part.type});
   model->eval();
   return model;
 }

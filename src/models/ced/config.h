@@ -11,7 +11,7 @@ enum class CedBands { kInterleave, kFold };
 // The CED audio tagger's encoder. Given a path the sizes come from its config.json; sizes written here as well must
 // agree.
 struct CedConfig {
-  EncoderSource source;
+  ModelSource source;
   EncoderShape shape;
   CedBands bands = CedBands::kInterleave;
   std::optional<int64_t> target_length;
@@ -20,7 +20,7 @@ struct CedConfig {
   std::optional<double> feature_mean, feature_std;
 };
 
-// What is wrong with the keys of a random model beside what source_problem() says; else "".
+// What is wrong with the keys of a random model beside what encoder_problem() says; else "".
 inline std::string ced_problem(const CedConfig& c) {
   if (!c.source.is_random() && (c.feature_mean || c.feature_std))
     return "'feature_mean' and 'feature_std' go with 'init: random' only: a folder brings its own";
@@ -28,7 +28,7 @@ inline std::string ced_problem(const CedConfig& c) {
 }
 
 inline void describe(Fields& f, CedConfig& c) {
-  describe_source(f, c.source, c.shape);
+  describe_encoder(f, c.source, c.shape);
   f.choice("bands", c.bands, {{"interleave", CedBands::kInterleave}, {"fold", CedBands::kFold}},
            "interleave: the four bands of a step follow each other, 25 tokens a second; fold: they share one token of "
            "four times the width, 6.25 a second");

@@ -1,8 +1,8 @@
 // Reads CED folders: the Hugging Face layout (`encoder.*`, `outputlayer.*`) and the names of the checkpoints published
 // with the paper (flat, `init_bn.1.*`, `front_end.*`).
 #include "src/base/error.h"
-#include "src/io/weights.h"
 #include "src/models/ced/model.h"
+#include "src/models/pretrained.h"
 #include "src/nn/random_init.h"
 
 namespace usam {
@@ -32,32 +32,28 @@ void require_layout(FolderSizes& file) {
   file.require("center", true);
 }
 
-constexpr const char* kQuery = ".attn.q_proj.";
+// The file holds queries, keys and values in one matrix, which goes to three.
+constexpr const char* kPacked = ".attn.qkv.";
+constexpr const char* kShares[] = {".attn.q_proj.", ".attn.k_proj.", ".attn.v_proj."};
 
-// The file holds q, k and v in one matrix.
-void load(CedEncoder& encoder, const io::WeightFiles& files) {
+io::LoadOptions load_options() {
   io::LoadOptions options;
   options.rename = ced_module_path;
-  options.optional = [](const std::string& path) {
-    return path.find(".attn.k_proj.") != std::string::npos || path.find(".attn.v_proj.") != std::string::npos;
+  options.also = [](const std::string& name) {
+    std::vector<std::string> paths;
+    if (name.find(kPacked) == std::string::npos) return paths;
+    for (size_t i : {1, 2}) {
+      paths.push_back(ced_module_path(name));
+      replace(paths.back(), kShares[0], kShares[i]);
+    }
+    return paths;
   };
   options.transform = [](const std::string& path, const torch::Tensor& tensor) {
-    const bool is_packed = path.find(kQuery) != std::string::npos && tensor.size(0) % 3 == 0;
-    return is_packed ? tensor.chunk(3)[0] : tensor;
+    for (size_t i : {0, 1, 2})
+      if (path.find(kShares[i]) != std::string::npos && tensor.size(0) % 3 == 0) return tensor.chunk(3)[i];
+    return tensor;
   };
-  io::load_weights(encoder, files, options);  // checks the shape of the query third, and so of the others
-  torch::NoGradGuard no_grad;
-  auto parameters = encoder.named_parameters();
-  for (const auto& name : files.names()) {
-    const std::string query = ced_module_path(name);
-    if (query.find(kQuery) == std::string::npos) continue;
-    const auto thirds = files.get(name).chunk(3);
-    for (size_t i : {1, 2}) {
-      std::string path = query;
-      replace(path, kQuery, i == 1 ? ".attn.k_proj." : ".attn.v_proj.");
-      parameters[path].copy_(thirds[i]);
-    }
-  }
+  return options;
 }
 
 void init(CedEncoder& encoder, const CedConfig& config, const ModelInit& how) {
@@ -72,7 +68,7 @@ void init(CedEncoder& encoder, const CedConfig& config, const ModelInit& how) {
 }  // namespace
 
 CedSizes ced_sizes(const CedConfig& c) {
-  for (const auto& problem : {source_problem(c.source, c.shape), ced_problem(c)})
+  for (const auto& problem : {encoder_problem(c.source, c.shape), ced_problem(c)})
     if (!problem.empty()) user_error("{}", problem);
   if (c.source.is_random()) return random_sizes(c);
   FolderSizes file(c.source.path.value, "config.json");
@@ -81,13 +77,16 @@ CedSizes ced_sizes(const CedConfig& c) {
   sizes.width = file.size("embed_dim", "width", c.shape.width);
   sizes.layers = file.size("depth", "layers", c.shape.layers);
   sizes.heads = file.size("num_heads", "heads", c.shape.heads);
-  file.check_heads(sizes.width, sizes.heads);
+  file.check_division(sizes.width, sizes.heads);
   const double ratio = file.number("mlp_ratio", 4);
-  sizes.ffn = static_cast<int64_t>(static_cast<double>(sizes.width) * ratio);
+  if (!(ratio > 0 && ratio <= 1000)) file.problem(file.path() + ": mlp_ratio must be between 0 and 1000");
+  sizes.ffn = static_cast<int64_t>(static_cast<double>(sizes.width) * std::clamp(ratio, 0.0, 1000.0));
   if (c.shape.ffn && *c.shape.ffn != sizes.ffn)
     file.problem(fmt::format("'ffn: {}' contradicts {}/config.json, where embed_dim x mlp_ratio is {}; remove the key",
                              *c.shape.ffn, c.source.path.value, sizes.ffn));
   sizes.target_length = file.size("target_length", "target_length", c.target_length, 1012);
+  if (sizes.target_length < CedEncoder::kPatch)
+    file.problem(fmt::format("{}: target_length is {}, but must be at least 16", file.path(), sizes.target_length));
   sizes.qkv_bias = file.flag("qkv_bias", "qkv_bias", {}, true);
   require_layout(file);
   file.finish();
@@ -99,18 +98,24 @@ std::string ced_module_path(const std::string& tensor) {
   if (tensor.ends_with(".num_batches_tracked")) return "";
   std::string path = tensor.starts_with("encoder.") ? tensor.substr(8) : tensor;
   if (path.starts_with("init_bn.1.")) replace(path, "init_bn.1.", "init_bn.");
-  replace(path, ".attn.qkv.", kQuery);
+  replace(path, kPacked, kShares[0]);
   replace(path, ".attn.proj.", ".attn.out_proj.");
   return path;
 }
 
 std::shared_ptr<CedEncoder> make_ced(const CedConfig& config, const ModelInit& how) {
-  auto encoder = std::make_shared<CedEncoder>(ced_sizes(config), config.bands);
+  const nn::UnsetParameters unset;
+  const auto sizes = ced_sizes(config);
   if (config.source.is_random()) {
+    auto encoder = std::make_shared<CedEncoder>(sizes, config.bands);
     init(*encoder, config, how);
-  } else {
-    load(*encoder, io::WeightFiles(config.source.path.value));
+    keep_random(*encoder, config.source);
+    return encoder;
   }
+  const auto files = open_weights(config.source, encoder_values(sizes.width, sizes.layers, sizes.ffn) +
+                                                     static_cast<double>(sizes.width * sizes.target_length / 16));
+  auto encoder = std::make_shared<CedEncoder>(sizes, config.bands);
+  load_pretrained(*encoder, config.source, files, load_options());
   return encoder;
 }
 

@@ -150,4 +150,9 @@ double CedEncoder::hz() const {
   return bands_ == CedBands::kFold ? steps : steps * kBands;
 }
 
+std::string CedEncoder::path_of(const std::string& tensor) const {
+  // Queries, keys and values are one tensor there.
+  return tensor.find(".attn.qkv.") == tensor.npos ? ced_module_path(tensor) : "";
+}
+
 }  // namespace usam

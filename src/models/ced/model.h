@@ -75,6 +75,7 @@ class CedEncoder : public AudioEncoder {
   int64_t min_samples() const override { return kHop * (kPatch - 1); }
   int64_t width() const override { return bands_ == CedBands::kFold ? kBands * sizes_.width : sizes_.width; }
   int64_t num_states() const override { return sizes_.layers + 1; }
+  std::string path_of(const std::string& tensor) const override;
   double hz() const override;
   const CedSizes& sizes() const { return sizes_; }
 
@@ -102,7 +103,7 @@ class CedEncoder : public AudioEncoder {
 CedSizes ced_sizes(const CedConfig& config);
 // Name of a tensor in a CED folder (Hugging Face layout or the names of the published checkpoints) -> path in
 // CedEncoder;
-// "" for the classifier and the front end. attn.qkv goes to q_proj; make_ced() splits it.
+// "" for the classifier and the front end. attn.qkv goes to q_proj; make_ced() splits it over k_proj and v_proj too.
 std::string ced_module_path(const std::string& tensor);
 // Builds the encoder and loads its weights, or draws them from (seed, name, parameter path).
 std::shared_ptr<CedEncoder> make_ced(const CedConfig& config, const ModelInit& init);

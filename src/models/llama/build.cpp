@@ -1,9 +1,11 @@
 #include "src/models/llama/build.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
-#include "src/io/weights.h"
+#include "src/base/log.h"
+#include "src/models/pretrained.h"
 #include "src/nn/random_init.h"
 #include "src/tensor/rng.h"
 
@@ -24,25 +26,65 @@ void draw_weights(Decoder& model, const ModelInit& init) {
   nn::init_parameters(model, draw_key(init.seed, init.name), rule);
 }
 
-void read_weights(Decoder& model, const std::string& folder) {
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
+constexpr const char* kHead = "lm_head.weight";
+
+// Values that a model of these sizes has, at least.
+double values_of(const Sizes& s) {
+  const auto real = [](int64_t n) { return static_cast<double>(n); };
+  const double layer = real(s.hidden) * (2 * real(s.heads + s.kv_heads) * real(s.head_dim) + 3 * real(s.intermediate));
+  return real(s.layers) * layer + real(s.vocab) * real(s.hidden);
+}
+
+// Name in the file -> path in the model. A folder of the trunk alone leaves "model." out.
+class Paths {
+ public:
+  explicit Paths(const io::WeightFiles& files) {
+    const auto names = files.names();
+    has_prefix_ = std::any_of(names.begin(), names.end(), [](auto& name) { return name.starts_with("model."); });
+    has_embedding_ = files.contains(in_file(kEmbedding));
+  }
+  std::string in_file(const std::string& path) const { return has_prefix_ ? path : path.substr(6); }
+  std::string in_model(const std::string& name, bool is_tied) const {
+    if (name.find(".rotary_emb.") != std::string::npos) return "";  // old exports hold buffers that are computed here
+    if (name == kHead) return !is_tied ? name : has_embedding_ ? "" : kEmbedding;
+    return has_prefix_ ? name : "model." + name;
+  }
+
+ private:
+  bool has_prefix_ = true, has_embedding_ = true;
+};
+
+// Tied matrices may both stand in the file. Where they differ the config is taken to be wrong, as transformers does.
+bool is_really_tied(const io::WeightFiles& files, const Paths& paths) {
+  const std::string embedding = paths.in_file(kEmbedding);
+  if (!files.contains(kHead) || !files.contains(embedding)) return true;
+  if (torch::equal(files.get(kHead), files.get(embedding))) return true;
+  log::warn("{}: config.json ties {} to {}, but both are in the weights and differ; they are not tied", files.source(),
+            kHead, embedding);
+  return false;
+}
+
+std::shared_ptr<Decoder> read_model(const Config& config, const Family& family, Sizes sizes) {
+  const auto files = open_weights(config, values_of(sizes));
+  const Paths paths(files);
+  if (sizes.is_tied) sizes.is_tied = is_really_tied(files, paths);
+  auto model = std::make_shared<Decoder>(sizes, family);
   io::LoadOptions options;
-  options.rename = [tied = model.sizes().is_tied](const std::string& name) -> std::string {
-    if (name.ends_with(".rotary_emb.inv_freq")) return "";  // old exports hold this buffer; it is computed here
-    if (tied && name == "lm_head.weight") return "";        // some exports write the shared matrix twice
-    return name;
-  };
-  io::load_weights(model, io::WeightFiles(folder), options);
+  options.rename = [&](const std::string& name) { return paths.in_model(name, sizes.is_tied); };
+  load_pretrained(*model, config, files, options);
+  return model;
 }
 
 }  // namespace
 
 std::shared_ptr<Decoder> build(const Config& config, const Family& family, const ModelInit& init) {
-  auto model = std::make_shared<Decoder>(resolve_sizes(config, family, init.vocab_size), family);
-  if (config.init == Init::kRandom) {
-    draw_weights(*model, init);
-  } else {
-    read_weights(*model, config.path.value);
-  }
+  const nn::UnsetParameters unset;
+  const auto sizes = resolve_sizes(config, family, init.vocab_size);
+  if (!config.is_random()) return read_model(config, family, sizes);
+  auto model = std::make_shared<Decoder>(sizes, family);
+  draw_weights(*model, init);
+  keep_random(*model, config);
   return model;
 }
 

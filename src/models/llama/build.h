@@ -6,8 +6,8 @@
 
 namespace usam::llama {
 
-// A decoder with its weights: read from the config's folder (converted to fp32), or drawn, each parameter as a function
-// of (seed, name, path). UserError as of resolve_sizes() and io::load_weights().
+// A decoder with its weights: read from the config's folder and kept as `dtype` says, or drawn, each parameter as a
+// function of (seed, name, path). UserError as of resolve_sizes() and io::load_weights().
 std::shared_ptr<Decoder> build(const Config& config, const Family& family, const ModelInit& init);
 
 }  // namespace usam::llama

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "src/base/error.h"
+#include "src/base/log.h"
 #include "src/base/text.h"
 
 namespace usam::llama {
@@ -29,9 +30,7 @@ std::string bad_heads(const Config& c) {
 }
 
 std::string problem_of(const Config& c) {
-  if (c.init == Init::kPretrained)
-    return c.path.empty() ? "a language model needs 'path' (a Hugging Face folder) or 'init: random' with sizes" : "";
-  if (!c.path.empty()) return "'path' and 'init: random' exclude each other: leave one out";
+  if (auto problem = source_problem(c, "a language model"); !problem.empty() || !c.is_random()) return problem;
   if (c.head_dim && *c.head_dim % 2 != 0)
     return fmt::format("'head_dim' ({}) must be even: the rotary embedding turns pairs of channels", *c.head_dim);
   auto missing = missing_for_random(c);
@@ -66,15 +65,14 @@ Sizes random_sizes(const Config& c, const Family& family, int64_t vocab_size) {
   s.rope_theta = c.rope_theta.value_or(10000);
   s.norm_eps = c.norm_eps.value_or(family.default_norm_eps);
   s.is_tied = c.tied.value_or(false);
+  s.has_qkv_bias = family.has_qkv_bias;
   return s;
 }
 
 }  // namespace
 
 void describe(Fields& f, Config& c) {
-  f("path", c.path, "Hugging Face folder: config.json and safetensors").must_exist();
-  f.choice("init", c.init, {{"pretrained", Init::kPretrained}, {"random", Init::kRandom}},
-           "where initial weights come from");
+  describe_source(f, c);
   f("layers", c.layers, "number of transformer blocks").at_least(1);
   f("hidden", c.hidden, "width of the residual stream").at_least(2);
   f("heads", c.heads, "query heads of a block").at_least(1);
@@ -88,7 +86,7 @@ void describe(Fields& f, Config& c) {
 }
 
 Sizes resolve_sizes(const Config& c, const Family& family, int64_t vocab_size) {
-  if (c.init == Init::kRandom) return random_sizes(c, family, vocab_size);
+  if (c.is_random()) return random_sizes(c, family, vocab_size);
   Sizes s = read_sizes(c.path.value, family);
   Disagreements d;
   d.compare("layers", c.layers, s.layers);
@@ -102,8 +100,8 @@ Sizes resolve_sizes(const Config& c, const Family& family, int64_t vocab_size) {
   d.compare("tied", c.tied, s.is_tied);
   d.refuse(c.path.value);
   if (vocab_size > s.vocab)
-    user_error("The tokenizer has {} tokens but {}/config.json a vocabulary of {}: give the model's own tokenizer",
-               vocab_size, c.path.value, s.vocab);
+    log::warn("the tokenizer has {} tokens but {}/config.json a vocabulary of {}: texts with the ids from {} on fail",
+              vocab_size, c.path.value, s.vocab, s.vocab);
   return s;
 }
 

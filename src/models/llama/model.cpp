@@ -7,10 +7,11 @@ namespace usam::llama {
 AttentionImpl::AttentionImpl(const Sizes& s, const Family& family, int64_t layer)
     : layer_(layer),
       head_dim_(s.head_dim),
-      q_proj_(s.hidden, s.heads * s.head_dim, family.has_qkv_bias),
-      k_proj_(s.hidden, s.kv_heads * s.head_dim, family.has_qkv_bias),
-      v_proj_(s.hidden, s.kv_heads * s.head_dim, family.has_qkv_bias),
-      o_proj_(s.heads * s.head_dim, s.hidden, false) {
+      has_window_(!s.has_window.empty() && s.has_window[static_cast<size_t>(layer)]),
+      q_proj_(s.hidden, s.heads * s.head_dim, s.has_qkv_bias),
+      k_proj_(s.hidden, s.kv_heads * s.head_dim, s.has_qkv_bias),
+      v_proj_(s.hidden, s.kv_heads * s.head_dim, s.has_qkv_bias),
+      o_proj_(s.heads * s.head_dim, s.hidden, s.has_output_bias) {
   register_module("q_proj", q_proj_);
   register_module("k_proj", k_proj_);
   register_module("v_proj", v_proj_);
@@ -31,13 +32,13 @@ torch::Tensor AttentionImpl::forward(const torch::Tensor& x_BTD, const Pass& pas
   keys = nn::rotate(keys.transpose(1, 2), pass.rotation);
   values = values.transpose(1, 2);
   if (pass.cache) std::tie(keys, values) = pass.cache->append(layer_, keys, values);
-  return o_proj_(nn::grouped_attention(queries, keys, values, pass.mask));
+  return o_proj_(nn::grouped_attention(queries, keys, values, has_window_ ? pass.sliding_mask : pass.mask));
 }
 
 FeedForwardImpl::FeedForwardImpl(const Sizes& s)
-    : gate_proj_(s.hidden, s.intermediate, false),
-      up_proj_(s.hidden, s.intermediate, false),
-      down_proj_(s.intermediate, s.hidden, false) {
+    : gate_proj_(s.hidden, s.intermediate, s.has_mlp_bias),
+      up_proj_(s.hidden, s.intermediate, s.has_mlp_bias),
+      down_proj_(s.intermediate, s.hidden, s.has_mlp_bias) {
   register_module("gate_proj", gate_proj_);
   register_module("up_proj", up_proj_);
   register_module("down_proj", down_proj_);
@@ -81,7 +82,25 @@ Decoder::Decoder(const Sizes& sizes, const Family& family)
 
 Pass Decoder::prepare(const torch::Tensor& positions_BT, const torch::Tensor& segments_BT, Cache* cache) const {
   auto all_segments_BS = cache ? cache->append_segments(segments_BT) : segments_BT;
-  return {nn::rotation(frequencies_, positions_BT), nn::causal_mask(all_segments_BS, segments_BT.size(1)), cache};
+  const int64_t queries = segments_BT.size(1);
+  Pass pass{nn::rotation(frequencies_, positions_BT), nn::causal_mask(all_segments_BS, queries), {}, cache};
+  if (!sizes_.has_window.empty()) pass.sliding_mask = nn::causal_mask(all_segments_BS, queries, sizes_.window);
+  return pass;
+}
+
+torch::Tensor Decoder::in_type_of_weights(const torch::Tensor& x) const {
+  const auto type = trunk_->embed_tokens->weight.scalar_type();
+  return type == torch::kFloat ? x : x.to(type);
+}
+
+torch::Tensor Decoder::embed(const torch::Tensor& ids) {
+  if (ids.device().is_cpu() && ids.numel() > 0) {  // elsewhere the kernel checks, in its own words
+    const auto largest = ids.max().item<int64_t>();
+    if (largest >= sizes_.vocab)
+      user_error("the id {} has no embedding: the language model's vocabulary has {} entries from 0", largest,
+                 sizes_.vocab);
+  }
+  return trunk_->embed_tokens(ids);
 }
 
 torch::Tensor Decoder::forward(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
@@ -89,7 +108,7 @@ torch::Tensor Decoder::forward(const torch::Tensor& embeds_BTD, const torch::Ten
   auto* own_cache = dynamic_cast<Cache*>(cache);
   if (cache && !own_cache) internal_error("the cache given was made by another language model");
   const auto pass = prepare(positions_BT, segments_BT, own_cache);
-  auto x_BTD = embeds_BTD;
+  auto x_BTD = in_type_of_weights(embeds_BTD);
   for (const auto& layer : *trunk_->layers) x_BTD = layer->as<BlockImpl>()->forward(x_BTD, pass);
   return trunk_->norm(x_BTD);
 }
@@ -97,7 +116,7 @@ torch::Tensor Decoder::forward(const torch::Tensor& embeds_BTD, const torch::Ten
 std::vector<torch::Tensor> Decoder::states(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
                                            const torch::Tensor& segments_BT) {
   const auto pass = prepare(positions_BT, segments_BT, nullptr);
-  std::vector<torch::Tensor> states{embeds_BTD};
+  std::vector<torch::Tensor> states{in_type_of_weights(embeds_BTD)};
   for (const auto& layer : *trunk_->layers) states.push_back(layer->as<BlockImpl>()->forward(states.back(), pass));
   states.back() = trunk_->norm(states.back());
   return states;
@@ -105,6 +124,16 @@ std::vector<torch::Tensor> Decoder::states(const torch::Tensor& embeds_BTD, cons
 
 torch::Tensor Decoder::logits(const torch::Tensor& hidden) {
   return lm_head_ ? lm_head_(hidden) : torch::linear(hidden, trunk_->embed_tokens->weight);
+}
+
+void Decoder::untie() {
+  if (lm_head_) return;
+  const torch::NoGradGuard no_grad;
+  const auto& table = trunk_->embed_tokens->weight;
+  lm_head_ = register_module("lm_head", nn::Linear(sizes_.hidden, sizes_.vocab, false));
+  lm_head_->to(table.device(), table.scalar_type());
+  lm_head_->weight.copy_(table);
+  sizes_.is_tied = false;
 }
 
 }  // namespace usam::llama

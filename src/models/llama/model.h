@@ -1,8 +1,8 @@
 #pragma once
-// The decoder-only transformer that Llama and Qwen share: pre-norm blocks of grouped-query attention with rotary
-// positions and a SwiGLU feed-forward layer (reference: transformers, models/llama/modeling_llama.py). Parameter paths
-// are those of Hugging Face: model.layers.0.self_attn.q_proj.weight, ...
-// B rows, T positions, D width, H query heads, G key/value heads, K head width.
+// The decoder-only transformer that Llama, Mistral and Qwen share: pre-norm blocks of grouped-query attention with
+// rotary positions and a SwiGLU feed-forward layer (reference: transformers, models/llama/modeling_llama.py). Parameter
+// paths are those of Hugging Face: model.layers.0.self_attn.q_proj.weight, ... B rows, T positions, D width, H query
+// heads, G key/value heads, K head width.
 #include <torch/torch.h>
 
 #include <memory>
@@ -22,7 +22,7 @@ namespace usam::llama {
 // What all layers of one forward pass share.
 struct Pass {
   nn::Rotation rotation;
-  nn::CausalMask mask;
+  nn::CausalMask mask, sliding_mask;  // the second for layers with a window
   Cache* cache = nullptr;
 };
 
@@ -33,6 +33,7 @@ class AttentionImpl : public torch::nn::Module {
 
  private:
   int64_t layer_, head_dim_;
+  bool has_window_;
   nn::Linear q_proj_, k_proj_, v_proj_, o_proj_;
   nn::RmsNorm q_norm_{nullptr}, k_norm_{nullptr};  // null unless the family has them
 };
@@ -86,7 +87,7 @@ class Decoder final : public LanguageModel {
   // Weights are left for the caller to fill.
   Decoder(const Sizes& sizes, const Family& family);
 
-  torch::Tensor embed(const torch::Tensor& ids) override { return trunk_->embed_tokens(ids); }
+  torch::Tensor embed(const torch::Tensor& ids) override;
   torch::Tensor forward(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
                         const torch::Tensor& segments_BT, KvCache* cache = nullptr) override;
   // What transformers returns as hidden_states: the input, every block's output, the last one after the final norm.
@@ -96,11 +97,14 @@ class Decoder final : public LanguageModel {
   std::unique_ptr<KvCache> make_cache() const override { return std::make_unique<Cache>(sizes_.layers); }
   int64_t width() const override { return sizes_.hidden; }
   int64_t vocab_size() const override { return sizes_.vocab; }
+  void untie() override;
   const Sizes& sizes() const { return sizes_; }
   const torch::Tensor& rope_frequencies() const { return frequencies_; }
 
  private:
   Pass prepare(const torch::Tensor& positions_BT, const torch::Tensor& segments_BT, Cache* cache) const;
+  // Weights kept in a lower type than fp32 are computed with in that type.
+  torch::Tensor in_type_of_weights(const torch::Tensor& x) const;
 
   Sizes sizes_;
   Trunk trunk_;

@@ -10,16 +10,16 @@ namespace usam {
 
 enum class MertConvNorm { kGroup, kLayer };
 
-// MERT and HuBERT. Given a path the sizes come from its config.json, rate and normalisation from its
-// preprocessor_config.json; values written here as well must agree.
+// MERT, HuBERT and wav2vec 2.0, which are one model. Given a path the sizes come from its config.json, rate and
+// normalisation from its preprocessor_config.json; values written here as well must agree.
 struct MertConfig {
-  EncoderSource source;
+  ModelSource source;
   EncoderShape shape;
   std::optional<int64_t> conv_width, position_kernel, position_groups, sample_rate;
   std::optional<bool> normalize, pre_norm;
 };
 
-// What is wrong with the sizes of a random model beside what source_problem() says; else "".
+// What is wrong with the sizes of a random model beside what encoder_problem() says; else "".
 inline std::string mert_problem(const MertConfig& c) {
   const int64_t groups = c.position_groups.value_or(16);
   if (c.source.is_random() && c.shape.width && *c.shape.width % groups != 0)
@@ -28,7 +28,7 @@ inline std::string mert_problem(const MertConfig& c) {
 }
 
 inline void describe(Fields& f, MertConfig& c) {
-  describe_source(f, c.source, c.shape);
+  describe_encoder(f, c.source, c.shape);
   f("conv_width", c.conv_width, "channels of the seven convolutions (init: random; default width)").at_least(1);
   f("position_kernel", c.position_kernel, "frames of the position convolution (init: random; default 128)").at_least(1);
   f("position_groups", c.position_groups, "groups of the position convolution (init: random; default 16)").at_least(1);
@@ -37,5 +37,8 @@ inline void describe(Fields& f, MertConfig& c) {
   f("normalize", c.normalize, "zero mean, unit variance per clip (default: the folder's; true with init: random)");
   f.rule([&c] { return mert_problem(c); });
 }
+
+struct HubertConfig : MertConfig {};
+struct Wav2Vec2Config : MertConfig {};
 
 }  // namespace usam

@@ -103,4 +103,10 @@ double MertEncoder::hz() const {
   return static_cast<double>(sizes_.sample_rate) / static_cast<double>(sizes_.conv.hop());
 }
 
+std::string MertEncoder::path_of(const std::string& tensor) const {
+  for (const std::string prefix : {"hubert.", "wav2vec2."})
+    if (tensor.starts_with(prefix)) return mert_module_path(tensor.substr(prefix.size()));
+  return mert_module_path(tensor);
+}
+
 }  // namespace usam

@@ -41,7 +41,8 @@ class MertLayerImpl : public torch::nn::Module {
 };
 TORCH_MODULE(MertLayer);
 
-// MERT (Li et al. 2023), which is HuBERT (Hsu et al. 2021) at 24 kHz: 75 states a second. A clip's group norm runs over
+// MERT (Li et al. 2023), which is HuBERT (Hsu et al. 2021) at 24 kHz: 75 states a second. So is wav2vec 2.0 (Baevski et
+// al. 2020) without its quantizer. A clip's group norm runs over
 // its own frames, frames beyond it are zero before the position convolution, their keys are masked. Parameter paths are
 // those of Hugging Face; the position convolution's weight norm is folded. No dropout, LayerDrop or SpecAugment in any
 // mode.
@@ -57,6 +58,7 @@ class MertEncoder : public AudioEncoder {
   int64_t min_samples() const override;
   int64_t width() const override { return sizes_.width; }
   int64_t num_states() const override { return sizes_.layers + 1; }
+  std::string path_of(const std::string& tensor) const override;
   double hz() const override;
   bool prefers_all_states() const override { return true; }
   const MertSizes& sizes() const { return sizes_; }
@@ -76,8 +78,8 @@ class MertEncoder : public AudioEncoder {
 
 // The sizes a config asks for. UserError for a folder without its JSON files, of another model, or of other sizes.
 MertSizes mert_sizes(const MertConfig& config);
-// Name of a tensor in a MERT or HuBERT folder -> path in MertEncoder, under either naming of the weight norm; its gain
-// and the training-time mask embedding go to "".
+// Name of a tensor in a folder of the encoder alone -> path in MertEncoder, under either naming of the weight norm; its
+// gain and the training-time mask embedding go to "".
 std::string mert_module_path(const std::string& tensor);
 // Builds the encoder and loads its weights, or draws them from (seed, name, parameter path).
 std::shared_ptr<MertEncoder> make_mert(const MertConfig& config, const ModelInit& init);

@@ -8,7 +8,13 @@ namespace usam::qwen {
 struct Qwen2Config : llama::Config {};
 struct Qwen3Config : llama::Config {};
 
-inline constexpr llama::Family kQwen2{.model_type = "qwen2", .has_qkv_bias = true};
-inline constexpr llama::Family kQwen3{.model_type = "qwen3", .has_qk_norm = true, .default_head_dim = 128};
+inline constexpr llama::Family kQwen2{
+    .model_type = "qwen2", .has_qkv_bias = true, .slides = llama::Slides::kByLayer, .default_kv_heads = 32};
+inline constexpr llama::Family kQwen3{.model_type = "qwen3",
+                                      .has_qk_norm = true,
+                                      .may_have_attention_bias = true,
+                                      .slides = llama::Slides::kByLayer,
+                                      .default_head_dim = 128,
+                                      .default_kv_heads = 32};
 
 }  // namespace usam::qwen

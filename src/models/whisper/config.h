@@ -10,13 +10,13 @@ enum class WhisperPad { kClip, kThirtySeconds };
 
 // The encoder half of Whisper. Given a path the sizes come from its config.json; sizes written here as well must agree.
 struct WhisperConfig {
-  EncoderSource source;
+  ModelSource source;
   EncoderShape shape;
   WhisperPad pad = WhisperPad::kClip;
   std::optional<int64_t> mels;
 };
 
-// What is wrong with the sizes of a random model beside what source_problem() says; else "".
+// What is wrong with the sizes of a random model beside what encoder_problem() says; else "".
 inline std::string whisper_problem(const WhisperConfig& c) {
   if (c.source.is_random() && c.shape.width && *c.shape.width % 2 != 0)
     return "'width' must be even: half of Whisper's positions are sines, half cosines";
@@ -24,7 +24,7 @@ inline std::string whisper_problem(const WhisperConfig& c) {
 }
 
 inline void describe(Fields& f, WhisperConfig& c) {
-  describe_source(f, c.source, c.shape);
+  describe_encoder(f, c.source, c.shape);
   f.choice("pad", c.pad, {{"clip", WhisperPad::kClip}, {"30s", WhisperPad::kThirtySeconds}},
            "clip: encode the clip's true length; 30s: encode 30 s of padded audio as the reference does");
   f("mels", c.mels, "mel bands (init: random; default 80)").at_least(1);

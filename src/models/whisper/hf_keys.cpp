@@ -1,7 +1,7 @@
 // Reads Whisper folders as Hugging Face lays them out: WhisperForConditionalGeneration (tensors under `model.`, as
 // published) and WhisperModel (without it).
 #include "src/base/error.h"
-#include "src/io/weights.h"
+#include "src/models/pretrained.h"
 #include "src/models/whisper/model.h"
 #include "src/nn/random_init.h"
 
@@ -16,19 +16,20 @@ WhisperSizes random_sizes(const WhisperConfig& c) {
 
 // The front end has one rate, window and hop: those of every published Whisper.
 void check_front_end(const std::string& folder, int64_t mels) {
-  if (io::read_folder_json_if_present(folder, "preprocessor_config.json").is_null()) return;
-  FolderSizes file(folder, "preprocessor_config.json");
+  if (!FolderSizes::has_front_end(folder)) return;
+  auto file = FolderSizes::front_end(folder);
   file.require("feature_size", mels);
   file.require("sampling_rate", 16000);
   file.require("n_fft", 400);
   file.require("hop_length", 160);
+  file.require("dither", 0);
   file.finish();
 }
 
 }  // namespace
 
 WhisperSizes whisper_sizes(const WhisperConfig& c) {
-  for (const auto& problem : {source_problem(c.source, c.shape), whisper_problem(c)})
+  for (const auto& problem : {encoder_problem(c.source, c.shape), whisper_problem(c)})
     if (!problem.empty()) user_error("{}", problem);
   if (c.source.is_random()) return random_sizes(c);
   FolderSizes file(c.source.path.value, "config.json");
@@ -38,7 +39,7 @@ WhisperSizes whisper_sizes(const WhisperConfig& c) {
   sizes.width = file.size("d_model", "width", c.shape.width);
   sizes.layers = file.size("encoder_layers", "layers", c.shape.layers);
   sizes.heads = file.size("encoder_attention_heads", "heads", c.shape.heads);
-  file.check_heads(sizes.width, sizes.heads);
+  file.check_division(sizes.width, sizes.heads);
   sizes.ffn = file.size("encoder_ffn_dim", "ffn", c.shape.ffn);
   sizes.positions = file.size("max_source_positions", "positions", {}, 1500);
   file.require("activation_function", "gelu");
@@ -50,20 +51,25 @@ WhisperSizes whisper_sizes(const WhisperConfig& c) {
 
 std::string whisper_module_path(const std::string& tensor) {
   std::string path = tensor.starts_with("model.") ? tensor.substr(6) : tensor;
-  if (path.starts_with("decoder.") || path.starts_with("proj_out.")) return "";
+  for (const char* other : {"decoder.", "proj_out.", "projector.", "classifier.", "layer_weights"})
+    if (path.starts_with(other)) return "";
   return path.starts_with("encoder.") ? path.substr(8) : path;
 }
 
 std::shared_ptr<WhisperEncoder> make_whisper(const WhisperConfig& config, const ModelInit& init) {
-  auto encoder = std::make_shared<WhisperEncoder>(whisper_sizes(config), config.pad);
+  const nn::UnsetParameters unset;
+  const auto sizes = whisper_sizes(config);
   if (config.source.is_random()) {
+    auto encoder = std::make_shared<WhisperEncoder>(sizes, config.pad);
     nn::init_parameters(*encoder, draw_key(init.seed, init.name),
                         [](const auto& path, auto& value, auto& draws) { nn::scratch_rule(path, value, draws); });
-  } else {
-    io::LoadOptions options;
-    options.rename = whisper_module_path;
-    io::load_weights(*encoder, io::WeightFiles(config.source.path.value), options);
+    keep_random(*encoder, config.source);
+    return encoder;
   }
+  const auto files = open_weights(config.source, encoder_values(sizes.width, sizes.layers, sizes.ffn) +
+                                                     static_cast<double>(sizes.width * (sizes.positions + sizes.mels)));
+  auto encoder = std::make_shared<WhisperEncoder>(sizes, config.pad);
+  load_pretrained(*encoder, config.source, files, {.rename = whisper_module_path});
   return encoder;
 }
 

@@ -94,4 +94,8 @@ int64_t WhisperEncoder::output_frames(int64_t samples) const {
   return pad_ == WhisperPad::kThirtySeconds ? std::min(frames, sizes_.positions) : frames;
 }
 
+std::string WhisperEncoder::path_of(const std::string& tensor) const {
+  return whisper_module_path(tensor);
+}
+
 }  // namespace usam

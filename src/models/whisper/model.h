@@ -47,6 +47,7 @@ class WhisperEncoder : public AudioEncoder {
   int64_t min_samples() const override { return 1; }
   int64_t width() const override { return sizes_.width; }
   int64_t num_states() const override { return sizes_.layers + 1; }
+  std::string path_of(const std::string& tensor) const override;
   double hz() const override { return 50; }
   const WhisperSizes& sizes() const { return sizes_; }
 
@@ -65,7 +66,7 @@ class WhisperEncoder : public AudioEncoder {
 torch::Tensor whisper_positions(int64_t positions, int64_t width);
 // The sizes a config asks for. UserError for a folder without config.json, of another model, or of other sizes.
 WhisperSizes whisper_sizes(const WhisperConfig& config);
-// Name of a tensor in a Whisper folder -> path in WhisperEncoder; "" for the decoder's.
+// Name of a tensor in a Whisper folder -> path in WhisperEncoder; "" for the decoder's and a classifier's.
 std::string whisper_module_path(const std::string& tensor);
 // Builds the encoder and loads its weights, or draws them from (seed, name, parameter path).
 std::shared_ptr<WhisperEncoder> make_whisper(const WhisperConfig& config, const ModelInit& init);

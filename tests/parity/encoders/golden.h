@@ -6,6 +6,7 @@
 
 #include "src/io/safetensors.h"
 #include "src/models/audio_encoder.h"
+#include "tests/parity/note.h"
 #include "tests/support.h"
 
 namespace usam::test {
@@ -23,9 +24,7 @@ inline io::SafetensorsFile golden(const std::string& name, const std::string& fi
 
 // Largest difference relative to the largest value expected.
 inline double relative_error(const torch::Tensor& got, const torch::Tensor& expected) {
-  if (got.sizes() != expected.sizes()) return INFINITY;
-  const auto difference = (got.to(torch::kDouble) - expected.to(torch::kDouble)).abs();
-  return (difference.max() / expected.abs().max().clamp_min(1e-6)).item<double>();
+  return error_of(got, expected).relative;
 }
 
 inline torch::Tensor lengths(std::vector<int64_t> values) {
@@ -37,13 +36,16 @@ inline torch::Tensor clip(const torch::Tensor& x_BTD, int64_t row, int64_t frame
   return x_BTD[row].narrow(0, 0, frames);
 }
 
-// All states and the output of one clip against `CASE/hidden.i` and `CASE/last_hidden`.
+// All states and the output of one clip against `CASE/hidden.i` and `CASE/last_hidden`; noted under the folder's name.
 inline void expect_states(const EncoderOutput& output, const io::SafetensorsFile& file, const std::string& name) {
+  const std::string model = std::filesystem::path(file.path()).parent_path().filename();
   for (size_t i = 0; i < output.states_BTD.size(); ++i) {
     const auto expected = file.get(name + "/hidden." + std::to_string(i));
-    EXPECT_LT(relative_error(output.states_BTD[i], expected), kStates) << name << ", state " << i;
+    EXPECT_LT(noted_error(model, "hidden states", output.states_BTD[i], expected).relative, kStates)
+        << name << ", state " << i;
   }
-  EXPECT_LT(relative_error(output.last_BTD, file.get(name + "/last_hidden")), kStates) << name << ", last state";
+  EXPECT_LT(noted_error(model, "output", output.last_BTD, file.get(name + "/last_hidden")).relative, kStates)
+      << name << ", last state";
 }
 
 }  // namespace usam::test

@@ -1,19 +1,21 @@
 // Llama, Qwen2 and Qwen3 against transformers and peft: goldens that peer/make_oracles.py wrote.
 #include <gtest/gtest.h>
 
-#include "src/decode/greedy.h"
 #include "src/decode/score.h"
 #include "src/io/weights.h"
-#include "src/models/generation_config.h"
 #include "src/models/llama/build.h"
 #include "src/models/qwen/config.h"
 #include "src/nn/freeze.h"
 #include "src/nn/lora.h"
+#include "tests/parity/language_models/new_ids.h"
+#include "tests/parity/note.h"
 #include "tests/support.h"
 
 namespace usam {
 namespace {
 
+using test::Ids;
+using test::to_front;
 using torch::Tensor;
 
 class LanguageModelParity : public testing::TestWithParam<std::string> {
@@ -23,10 +25,10 @@ class LanguageModelParity : public testing::TestWithParam<std::string> {
     folder_ = (test::oracle_folder() / GetParam()).string();
     golden_.emplace(folder_ + "/golden.safetensors");
     const std::string type = GetParam().substr(0, 5);
-    const auto& family = type == "qwen2" ? qwen::kQwen2 : type == "qwen3" ? qwen::kQwen3 : llama::kLlama;
+    family_ = type == "qwen2" ? qwen::kQwen2 : type == "qwen3" ? qwen::kQwen3 : llama::kLlama;
     llama::Config config;
     config.path.value = folder_;
-    model_ = llama::build(config, family, {});
+    model_ = llama::build(config, family_, {});
     model_->eval();
   }
 
@@ -38,41 +40,16 @@ class LanguageModelParity : public testing::TestWithParam<std::string> {
     return model_->logits(model_->forward(model_->embed(ids_BT), positions_BT, segments_BT));
   }
   static void expect_near(const Tensor& got, const Tensor& expected, double tolerance, const std::string& what) {
-    ASSERT_EQ(got.sizes(), expected.sizes()) << what;
-    const double error = (got - expected).abs().max().item<double>();
-    EXPECT_LT(error, tolerance) << what;
+    EXPECT_LT(test::noted_error(GetParam(), what, got, expected).absolute, tolerance) << what;
   }
 
-  // Rows of golden ids without the prompt, cut at the first end token.
-  std::vector<std::vector<int64_t>> new_ids(const Tensor& sequences_BT, int64_t prompt) const {
-    const auto eos = eos_ids(folder_);
-    std::vector<std::vector<int64_t>> rows;
-    for (int64_t b = 0; b < sequences_BT.size(0); ++b) {
-      rows.emplace_back();
-      for (int64_t t = prompt; t < sequences_BT.size(1); ++t) {
-        const auto id = sequences_BT[b][t].item<int64_t>();
-        if (std::find(eos.begin(), eos.end(), id) != eos.end()) break;
-        rows.back().push_back(id);
-      }
-    }
-    return rows;
-  }
-  std::vector<std::vector<int64_t>> decode(const Tensor& prompts_BTD, const Tensor& lengths_B) {
-    std::vector<std::vector<int64_t>> rows;
-    for (auto& h : decode::greedy(*model_, prompts_BTD, lengths_B, {24, eos_ids(folder_)})) rows.push_back(h.ids);
-    return rows;
-  }
-  // Left-padded rows moved to the front of their rows: what the decoder is given.
-  static Tensor to_front(const Tensor& x_BT_, const Tensor& mask_BT) {
-    auto out = torch::zeros_like(x_BT_);
-    for (int64_t b = 0; b < x_BT_.size(0); ++b) {
-      auto valid = x_BT_[b].index({mask_BT[b].to(torch::kBool)});
-      out[b].narrow(0, 0, valid.size(0)).copy_(valid);
-    }
-    return out;
+  Ids new_ids(const Tensor& sequences_BT, int64_t prompt) const { return test::new_ids(sequences_BT, prompt, folder_); }
+  Ids decode(const Tensor& prompts_BTD, const Tensor& lengths_B) {
+    return test::decode(*model_, prompts_BTD, lengths_B, folder_);
   }
 
   std::string folder_;
+  llama::Family family_;
   std::optional<io::SafetensorsFile> golden_;
   std::shared_ptr<llama::Decoder> model_;
 };
@@ -87,7 +64,7 @@ TEST_P(LanguageModelParity, LogitsAndHiddenStates) {
   expect_near(logits_of(ids, ordered_positions(ids), segments), golden("plain/logits"), 1e-4, "logits");
   const auto states = model_->states(model_->embed(ids), ordered_positions(ids), segments);
   for (size_t i = 0; i < states.size(); ++i)
-    expect_near(states[i], golden("plain/hidden." + std::to_string(i)), 1e-4, "state " + std::to_string(i));
+    expect_near(states[i], golden("plain/hidden." + std::to_string(i)), 1e-4, "hidden states");
 }
 
 TEST_P(LanguageModelParity, TwoHundredPositions) {
@@ -139,7 +116,7 @@ TEST_P(LanguageModelParity, GreedyLogitsOfEveryStep) {
     const auto positions = torch::arange(begin, end).unsqueeze(0);
     const auto hidden = model_->forward(model_->embed(sequence.slice(1, begin, end)), positions,
                                         torch::ones_like(positions), cache.get());
-    expect_near(model_->logits(hidden.select(1, -1)), expected.select(1, step), 1e-4, "step " + std::to_string(step));
+    expect_near(model_->logits(hidden.select(1, -1)), expected.select(1, step), 1e-4, "logits of greedy steps");
   }
   EXPECT_EQ(cache->length(), prompt + expected.size(1) - 1);
 }
@@ -194,10 +171,25 @@ TEST_P(LanguageModelParity, LoraLogitsLossAndGradients) {
   for (auto& item : model_->named_parameters()) {
     if (!item.value().requires_grad()) continue;
     const auto expected = golden("lora/grad." + prefix + item.key());
-    expect_near(item.value().grad(), expected, 1e-4 * expected.abs().max().item<double>(), item.key());
+    expect_near(item.value().grad(), expected, 1e-4 * expected.abs().max().item<double>(), "gradients of LoRA");
     ++compared;
   }
   EXPECT_EQ(compared, 12);
+}
+
+TEST_P(LanguageModelParity, KeptInTheFoldersOwnType) {
+  torch::NoGradGuard no_grad;
+  llama::Config config;
+  config.path.value = folder_;
+  config.dtype = KeptDtype::kAuto;
+  const auto kept = llama::build(config, family_, {});
+  const auto ids = golden("plain/input_ids");
+  const auto hidden = kept->forward(kept->embed(ids), ordered_positions(ids), torch::ones_like(ids));
+  const bool is_low = golden_->contains("plain_low/logits");
+  EXPECT_EQ(hidden.scalar_type(), is_low ? torch::kBFloat16 : torch::kFloat);
+  const auto expected = golden(is_low ? "plain_low/logits" : "plain/logits").to(torch::kFloat);
+  expect_near(kept->logits(hidden).to(torch::kFloat), expected, is_low ? 0.1 : 1e-4,
+              is_low ? "logits in bfloat16" : "logits");
 }
 
 TEST_P(LanguageModelParity, ScoreIsTheMeanLogProbabilityOfPlainLogits) {

@@ -48,8 +48,8 @@ TEST(EncoderFolder, OfAnotherModel) {
   Folder<MertConfig> mert(R"({"hidden_size": 3})");
   EXPECT_EQ(message_of([&] { make_mert(mert.config, {}); }),
             mert.file() +
-                ": model_type is '', but this encoder reads 'mert_model' or 'hubert'; give another folder or "
-                "another 'type'");
+                ": model_type is '', but this encoder reads 'mert_model' or 'hubert' or 'wav2vec2'; give another "
+                "folder or another 'type'");
 }
 
 TEST(EncoderFolder, ContradictedSizesAreListedTogether) {
@@ -131,7 +131,7 @@ TEST(EncoderFolder, MissingAndUnexpectedTensors) {
   io::write_safetensors(folder.file("model.safetensors"), tensors);
   EXPECT_EQ(message_of([&] { make_whisper(folder.config, {}); }),
             folder.path().string() +
-                ": the weights do not fit the model, in 2 tensors:\n"
+                ": the weights do not fit the model, in 2 tensors (36 fit):\n"
                 "  unexpected: model.encoder.layers.2.fc2.bias (as layers.2.fc2.bias)\n"
                 "  missing: layers.1.fc2.bias [16] Float");
 }
@@ -246,14 +246,14 @@ TEST(EncoderConfig, BuildsThroughTheRegistry) {
   const auto encoder = encoder_registry().build(again.encoder, {.seed = 3, .name = "music"});
   EXPECT_EQ(encoder->width(), 16);
   EXPECT_EQ(encoder->num_states(), 2);
-  EXPECT_EQ(encoder_registry().choices().size(), 3u);
+  EXPECT_EQ(encoder_registry().choices().size(), 5u);
 }
 
 TEST(EncoderConfig, AStructMadeInCodeIsCheckedToo) {
   EXPECT_EQ(message_of([] { make_whisper({}, {}); }),
             "an encoder needs 'path' (a Hugging Face folder) or 'init: random' with sizes");
   MertConfig config;
-  config.source.init = EncoderInit::kRandom;
+  config.source.init = Init::kRandom;
   EXPECT_EQ(message_of([&] { make_mert(config, {}); }), "'init: random' needs the sizes width, layers and heads");
 }
 

@@ -13,7 +13,7 @@ namespace usam::test {
 template <class Config>
 Config tiny() {
   Config config;
-  config.source.init = EncoderInit::kRandom;
+  config.source.init = Init::kRandom;
   config.shape = {.width = 16, .layers = 2, .heads = 2, .ffn = {}};
   return config;
 }

@@ -142,7 +142,7 @@ TEST_F(LoadWeights, ListsEveryProblemAndChangesNothing) {
                         {"norm.bias", torch::ones({2})},
                         {"norm.running_mean", torch::ones({2})}});
   EXPECT_EQ(message_of([&] { load_weights(net, weights); }), path +
-                                                                 ": the weights do not fit the model, in 5 tensors:\n"
+                                                                 ": the weights do not fit the model, in 5 tensors (2 fit):\n"
                                                                  "  dtype of norm.weight: expected Float, got Long\n"
                                                                  "  shape of a.bias: expected [2], got [5]\n"
                                                                  "  unexpected: extra\n"
@@ -172,7 +172,7 @@ TEST_F(LoadWeights, RenamesLeavesOutTransformsAndTakesOptional) {
             options);
       }),
       path +
-          ": the weights do not fit the model, in 2 tensors:\n"
+          ": the weights do not fit the model, in 2 tensors (2 fit):\n"
           "  a.weight and model.a.weight both go to a.weight\n"
           "  unexpected: model.b (as b)");
 }
@@ -190,7 +190,7 @@ TEST_F(LoadWeights, ATiedParameterMayStandOnce) {
   EXPECT_EQ(
       message_of([&] { load_weights(tied, files({})); }),
       path +
-          ": the weights do not fit the model, in 2 tensors:\n  missing: first [2] Float\n  missing: second [2] Float");
+          ": the weights do not fit the model, in 2 tensors (0 fit):\n  missing: first [2] Float\n  missing: second [2] Float");
 }
 
 TEST(ConvertBin, WritesWhatTorchSaved) {

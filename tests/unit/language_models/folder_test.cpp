@@ -65,7 +65,7 @@ TEST_F(LanguageModelFolder, DefaultsAreThoseOfTransformers) {
   EXPECT_EQ(sizes.rope_theta, 10000);
   EXPECT_EQ(sizes.norm_eps, 1e-6);
   EXPECT_FALSE(sizes.is_tied);
-  EXPECT_FALSE(sizes.rope_scaling.has_value());
+  EXPECT_EQ(sizes.rope_scaling, nn::RopeScaling());
   write_config({}, qwen::kQwen3);
   EXPECT_EQ(llama::read_sizes(path_, qwen::kQwen3).head_dim, 128);
 }
@@ -84,7 +84,7 @@ TEST_F(LanguageModelFolder, BothSpellingsOfTheRotaryEmbedding) {
   const auto now = llama::read_sizes(path_, llama::kLlama);
   EXPECT_EQ(old.rope_theta, 5e5);
   EXPECT_EQ(now.rope_theta, 5e5);
-  EXPECT_EQ(old.rope_scaling, (nn::Llama3RopeScaling{32, 1, 4, 8192}));
+  EXPECT_EQ(old.rope_scaling, nn::RopeScaling(nn::Llama3RopeScaling{32, 1, 4, 8192}));
   EXPECT_EQ(now.rope_scaling, old.rope_scaling);
 }
 

@@ -1,0 +1,27 @@
+#include "src/models/model_source.h"
+
+namespace usam {
+
+void describe_source(Fields& f, ModelSource& source) {
+  f("path", source.path, "Hugging Face folder with config.json and model.safetensors or its shards").must_exist();
+  f.choice("init", source.init, {{"pretrained", Init::kPretrained}, {"random", Init::kRandom}},
+           "pretrained: weights and sizes from the folder; random: new weights of the sizes written here");
+  f.choice("dtype", source.dtype,
+           {{"float32", KeptDtype::kFloat32},
+            {"bfloat16", KeptDtype::kBFloat16},
+            {"float16", KeptDtype::kFloat16},
+            {"auto", KeptDtype::kAuto}},
+           "type that the weights are kept and computed in; auto: the folder's own. Weights that have it on disk are "
+           "used where they are mapped, shared by the ranks of a node");
+}
+
+std::string source_problem(const ModelSource& source, const std::string& model) {
+  if (!source.is_random() && source.path.empty())
+    return model + " needs 'path' (a Hugging Face folder) or 'init: random' with sizes";
+  if (!source.is_random()) return "";
+  if (!source.path.empty()) return "'path' and 'init: random' exclude each other: leave one out";
+  if (source.dtype == KeptDtype::kAuto) return "'dtype: auto' is the type of a folder's weights; name one";
+  return "";
+}
+
+}  // namespace usam

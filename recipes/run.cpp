@@ -4,8 +4,9 @@
 
 #include "data/loader.h"
 #include "data/sources/weighted.h"
+#include "recipes/bases.h"
+#include "recipes/overlays.h"
 #include "src/base/error.h"
-#include "src/base/log.h"
 #include "trainer/checkpoint.h"
 
 namespace usam::recipes {
@@ -29,13 +30,6 @@ std::vector<std::string> labels_of(const data::Source& source) {
   return labels;
 }
 
-void overlay_all(Recipe& recipe, const std::vector<Path>& paths) {
-  for (const auto& path : paths) {
-    const auto report = overlay(recipe.module(), path.value);
-    log::info("{}: {} tensors, {} values taken over", report.file, report.tensors, report.values);
-  }
-}
-
 std::vector<std::string> values_of(const std::vector<Path>& paths) {
   std::vector<std::string> all;
   for (const auto& path : paths) all.push_back(path.value);
@@ -57,7 +51,7 @@ void describe(Fields& f, RunConfig& c) {
   f("run", c.run, "where the run is kept").required();
   f("data", c.data, "what is trained and evaluated on").required();
   f.part("recipe", c.recipe, recipe_registry().choices(), "the model and its loss");
-  f("init_from", c.init_from, "checkpoints or safetensors files laid over the initial values, in order")
+  f("init_from", c.init_from, "checkpoints, safetensors files or peft folders laid over the initial values, in order")
       .or_single()
       .must_exist();
   f("trainer", c.trainer, "the loop");
@@ -75,30 +69,30 @@ std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source
     if (std::filesystem::is_directory(path + "/tokenizer")) init.assets = path;
   }
   auto recipe = recipe_registry().build(config.recipe, init);
-  overlay_all(*recipe, config.init_from);
+  for (const auto& path : init.overlays) lay_over(*recipe, path);
   return recipe;
 }
 
-RunConfig checkpoint_config(const std::string& checkpoint) {
+RunConfig checkpoint_config(const std::string& checkpoint, const std::vector<std::string>& overrides) {
   RunConfig config;
   if (!std::filesystem::exists(checkpoint + "/config.yaml")) {
     user_error("{} is no checkpoint: it holds no config.yaml. Give a folder like RUN/best or RUN/checkpoint-1000.",
                checkpoint);
   }
-  load_config(checkpoint + "/config.yaml", {.overrides = {}, .offline = true}, config);
+  load_config(checkpoint + "/config.yaml", {overrides, /*offline=*/true}, config);
   return config;
 }
 
 std::shared_ptr<Recipe> open_checkpoint(const std::string& checkpoint, const RunConfig& config) {
   require_whole_checkpoint(checkpoint);
+  check_bases(checkpoint, print_part(config.recipe));  // before a wrong model's weights are read
   RecipeInit init;
   init.seed = static_cast<uint64_t>(config.seed);
   init.assets = checkpoint;
   init.overlays = values_of(config.init_from);
   auto recipe = recipe_registry().build(config.recipe, init);
-  recipe->check_assets(checkpoint);
-  overlay_all(*recipe, config.init_from);
-  overlay_all(*recipe, {Path{checkpoint}});
+  for (const auto& path : init.overlays) lay_over(*recipe, path);
+  lay_over(*recipe, checkpoint);
   recipe->train(false);
   return recipe;
 }

@@ -47,8 +47,8 @@ std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source
 // The recipe of a checkpoint with its trained values, its tokenizer, and the bases that it names checked. `config` is
 // the checkpoint's own, perhaps with overrides of the user.
 std::shared_ptr<Recipe> open_checkpoint(const std::string& checkpoint, const RunConfig& config);
-// The config that a checkpoint was trained with.
-RunConfig checkpoint_config(const std::string& checkpoint);
+// The config that a checkpoint was trained with; overrides lie over it (bases.h).
+RunConfig checkpoint_config(const std::string& checkpoint, const std::vector<std::string>& overrides = {});
 
 // Opens manifests. UserError with everything that is wrong with their rows, tasks that the recipe has no prompt for
 // included.

@@ -58,7 +58,10 @@ bool is_overridden(const std::string& key, const std::vector<std::string>& overr
   });
 }
 
+// Where something lies is the caller's too: the weights there are checked by their hashes, the tokenizer is the
+// checkpoint's own.
 bool is_callers(const std::string& key) {
+  if (key.ends_with(".path")) return true;
   static const std::vector<std::string> roots = {"data", "evaluate", "run", "trainer", "parallel", "init_from", "seed"};
   return std::any_of(roots.begin(), roots.end(),
                      [&](const auto& root) { return key == root || key.starts_with(root + "."); });

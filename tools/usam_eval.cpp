@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "recipes/bases.h"
 #include "recipes/evaluation.h"
 #include "recipes/run.h"
 #include "recipes/validate.h"
@@ -19,6 +20,7 @@ using namespace usam;
 struct Arguments {
   std::string config, checkpoint, output;
   std::vector<std::string> overrides;
+  recipes::BaseFolders bases;
   bool explains = false;
 };
 
@@ -33,6 +35,12 @@ int evaluate(const Arguments& arguments) {
   // Offline: what the model was trained on need not be on this machine; what is used is opened below.
   load_config(arguments.config, {arguments.overrides, true}, asked);
   const std::string checkpoint = arguments.checkpoint.empty() ? asked.run.dir.value + "/best" : arguments.checkpoint;
+  if (!arguments.bases.empty()) {
+    auto overrides = recipes::base_overrides(checkpoint, arguments.bases);
+    overrides.insert(overrides.end(), arguments.overrides.begin(), arguments.overrides.end());
+    asked = {};
+    load_config(arguments.config, {overrides, true}, asked);
+  }
   const auto config = recipes::evaluation_config(checkpoint, asked, arguments.overrides);
   const auto recipe = recipes::open_checkpoint(checkpoint, config);
   recipe->module().to(dist::local_device({}));
@@ -65,6 +73,12 @@ int main(int argc, char** argv) {
   app.add_option("--checkpoint", arguments.checkpoint, "a checkpoint; default: best of run.dir");
   app.add_option("--output", arguments.output,
                  "folder for metrics.json and hypotheses.jsonl; default: evaluation/ in the run's folder");
+  app.add_option("--models", arguments.bases.models,
+                 "folder that holds the base models under the names that they had; default: USAM_MODELS, if set, else "
+                 "as CONFIG says");
+  app.add_option("--base", arguments.bases.named, "NAME=FOLDER: where one base model lies, like llm=/models/llama")
+      ->take_all()
+      ->allow_extra_args(false);
   app.add_flag("--explain", arguments.explains,
                "also write explained.jsonl: kept frames and router weights of every clip");
   try {

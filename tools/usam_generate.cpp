@@ -5,6 +5,7 @@
 #include "data/loader.h"
 #include "data/sources/files.h"
 #include "recipes/answers.h"
+#include "recipes/bases.h"
 #include "recipes/run.h"
 #include "src/base/error.h"
 #include "src/base/json.h"
@@ -17,12 +18,14 @@ using namespace usam;
 
 struct Arguments {
   std::string checkpoint, task, prompt;
+  recipes::BaseFolders bases;
   std::vector<std::string> audio;
   int64_t max_new_tokens = 0;
 };
 
 int generate(const Arguments& arguments) {
-  auto config = recipes::checkpoint_config(arguments.checkpoint);
+  auto config =
+      recipes::checkpoint_config(arguments.checkpoint, recipes::base_overrides(arguments.checkpoint, arguments.bases));
   config.data.on_error = data::OnError::kFail;
   config.data.batch = {.seconds = std::nullopt, .rows = config.evaluate.batch_rows};
   const auto recipe = recipes::open_checkpoint(arguments.checkpoint, config);
@@ -60,6 +63,11 @@ int main(int argc, char** argv) {
                  "text instead of the task's prompt; <audio> marks the place of the audio (default: first)");
   app.add_option("--max-new-tokens", arguments.max_new_tokens,
                  "longest answer; default: evaluate.max_new_tokens of the checkpoint");
+  app.add_option("--models", arguments.bases.models,
+                 "folder that holds the base models under the names that they had; default: USAM_MODELS, if set");
+  app.add_option("--base", arguments.bases.named, "NAME=FOLDER: where one base model lies, like llm=/models/llama")
+      ->take_all()
+      ->allow_extra_args(false);
   app.add_option("AUDIO", arguments.audio, "audio files")->required();
   try {
     app.parse(argc, argv);

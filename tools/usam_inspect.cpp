@@ -12,7 +12,8 @@ using namespace usam;
 struct Arguments {
   inspect::EncodeArguments encode;
   inspect::LogitsArguments logits;
-  std::string tokenizer, data, checkpoint;
+  inspect::MergeArguments merge;
+  std::string tokenizer, data, checkpoint, exported, output;
 };
 
 void add_encode(CLI::App& app, inspect::EncodeArguments& arguments) {
@@ -39,6 +40,27 @@ void add_logits(CLI::App& app, inspect::LogitsArguments& arguments) {
   command->callback([&arguments, input] { arguments.has_text = input->get_option("--text")->count() > 0; });
 }
 
+void add_merge(CLI::App& app, inspect::MergeArguments& arguments) {
+  auto* command = app.add_subcommand(
+      "merge", "Writes a language model's folder with a LoRA adapter merged into its weights, and reports the drift.");
+  command->add_option("--llm", arguments.llm, "Hugging Face folder of the base model")->required();
+  command->add_option("--adapter", arguments.adapter, "peft folder with a LoRA adapter for the model")->required();
+  command->add_option("--output", arguments.output, "folder to write; it must not exist")->required();
+  command
+      ->add_option("--ids", arguments.ids,
+                   "comma-separated token ids to compare the logits of; default: 64 random ones")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command->add_option("--seed", arguments.seed, "of the random ids")->check(CLI::NonNegativeNumber);
+}
+
+void add_export(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand(
+      "export", "Makes one folder of a checkpoint that opens on other machines, given the base models.");
+  command->add_option("CHECKPOINT", arguments.exported, "RUN/best or RUN/checkpoint-1000")->required();
+  command->add_option("--output", arguments.output, "folder to write; it must not exist")->required();
+}
+
 void add_others(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("tokens", R"(JSON lines {"text"} from standard input become {"ids", "decoded"}.)")
       ->add_option("--tokenizer", arguments.tokenizer, "folder with tokenizer.model, or that file")
@@ -54,6 +76,8 @@ void add_others(CLI::App& app, Arguments& arguments) {
 int run(const CLI::App& app, const Arguments& arguments) {
   if (app.got_subcommand("encode")) return inspect::encode(arguments.encode);
   if (app.got_subcommand("logits")) return inspect::logits(arguments.logits);
+  if (app.got_subcommand("merge")) return inspect::merge(arguments.merge, std::cout);
+  if (app.got_subcommand("export")) return inspect::export_checkpoint(arguments.exported, arguments.output, std::cout);
   if (app.got_subcommand("tokens")) return inspect::tokens(arguments.tokenizer, std::cin, std::cout);
   if (app.got_subcommand("data")) return inspect::data(arguments.data, std::cout);
   return inspect::checkpoint(arguments.checkpoint, std::cout);
@@ -68,6 +92,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   add_encode(app, arguments.encode);
   add_logits(app, arguments.logits);
+  add_merge(app, arguments.merge);
+  add_export(app, arguments);
   add_others(app, arguments);
   try {
     app.parse(argc, argv);

@@ -18,6 +18,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kFormat = 1;
+constexpr const char* kCheckpoint = "checkpoint";
+constexpr const char* kExport = "export";
+
+// What a folder of the kind must hold beside the manifest.
+std::vector<std::string> files_of(const std::string& kind) {
+  if (kind == kExport) return {"config.yaml", "model.safetensors"};
+  return {"config.yaml", "model.safetensors", "optimizer.safetensors", "state.json"};
+}
 
 Json read_json(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -42,7 +50,7 @@ std::vector<std::string> files_below(const fs::path& folder) {
   return files;
 }
 
-void write_manifest(const fs::path& folder) {
+void write_manifest(const fs::path& folder, const char* kind) {
   Json files = Json::object();
   for (const std::string& name : files_below(folder)) {
     const std::string path = (folder / name).string();
@@ -52,7 +60,7 @@ void write_manifest(const fs::path& folder) {
   for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (entry.is_directory()) sync_folder(entry.path().string());
   write_file_atomically((folder / "manifest.json").string(),
-                        Json{{"format", kFormat}, {"files", files}}.dump(2) + "\n");
+                        Json{{"format", kFormat}, {"kind", kind}, {"files", files}}.dump(2) + "\n");
 }
 
 // "" or what is wrong with one file that the manifest lists.
@@ -107,7 +115,7 @@ std::string write_checkpoint(const std::string& run, const CheckpointParts& part
   io::write_safetensors((aside / "optimizer.safetensors").string(), parts.optimizer);
   write_file_atomically((aside / "state.json").string(), to_json(parts.state).dump(2) + "\n");
   if (parts.save_assets) parts.save_assets(aside.string());
-  write_manifest(aside);
+  write_manifest(aside, kCheckpoint);
   if (fs::exists(target)) {
     if (checkpoint_problems(target.string()).empty())
       user_error("{} exists already and is not overwritten. Use another run.dir.", target.string());
@@ -115,6 +123,18 @@ std::string write_checkpoint(const std::string& run, const CheckpointParts& part
   }
   rename_synced(aside.string(), target.string());
   return target.string();
+}
+
+void write_export(const std::string& folder, const ExportParts& parts) {
+  const fs::path target = fs::absolute(folder).lexically_normal();
+  const fs::path aside = target.string() + ".partial";
+  fs::remove_all(aside);
+  fs::create_directories(aside);
+  write_file_atomically((aside / "config.yaml").string(), parts.config_yaml);
+  io::write_safetensors((aside / "model.safetensors").string(), parts.model);
+  if (parts.save_assets) parts.save_assets(aside.string());
+  write_manifest(aside, kExport);
+  rename_synced(aside.string(), target.string());
 }
 
 std::vector<std::string> checkpoint_problems(const std::string& checkpoint) {
@@ -129,7 +149,7 @@ std::vector<std::string> checkpoint_problems(const std::string& checkpoint) {
     for (const auto& [name, listed] : manifest.at("files").items())
       if (std::string problem = file_problem(folder / name, name, listed); !problem.empty())
         problems.push_back(problem);
-    for (const char* name : {"config.yaml", "model.safetensors", "optimizer.safetensors", "state.json"})
+    for (const auto& name : files_of(manifest.value("kind", kCheckpoint)))
       if (!manifest.at("files").contains(name)) problems.push_back(fmt::format("manifest.json does not list {}", name));
   } catch (const Json::exception& e) {
     problems.push_back(fmt::format("manifest.json is not a manifest: {}", e.what()));

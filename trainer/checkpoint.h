@@ -54,7 +54,16 @@ struct CheckpointParts {
 // UserError.
 std::string write_checkpoint(const std::string& run, const CheckpointParts& parts);
 
-// What is wrong with a checkpoint, a sentence each; empty: it is whole, every file hashed.
+struct ExportParts {
+  std::string config_yaml;
+  io::NamedTensors model;
+  std::function<void(const std::string& folder)> save_assets;  // may be empty
+};
+// Writes a folder that is opened like a checkpoint but from which no run goes on: without optimizer and state.
+// UserError where something stands there already.
+void write_export(const std::string& folder, const ExportParts& parts);
+
+// What is wrong with a checkpoint or an export, a sentence each; empty: it is whole, every file hashed.
 std::vector<std::string> checkpoint_problems(const std::string& checkpoint);
 // UserError that lists the problems, if there are any.
 void require_whole_checkpoint(const std::string& checkpoint);

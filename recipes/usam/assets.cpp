@@ -1,10 +1,12 @@
 #include "recipes/usam/assets.h"
 
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <string_view>
 
-#include "src/base/error.h"
-#include "src/base/fs.h"
-#include "src/base/hash.h"
+#include "recipes/overlays.h"
+#include "src/base/log.h"
 #include "src/io/peft.h"
 #include "src/io/weights.h"
 #include "src/models/generation_config.h"
@@ -14,6 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kWeight = ".weight";
+
 // The folder that a part's weights come from; "" where they are random.
 std::string weights_folder(const Part& part) {
   const ConfigNode printed = print_part(part);
@@ -21,16 +25,10 @@ std::string weights_folder(const Part& part) {
   return path && path->value.is_scalar() ? path->value.text : "";
 }
 
-Json hashes(const std::vector<std::string>& files) {
-  Json all = Json::object();
-  for (const auto& file : files) all[file] = sha256_file(file);
-  return all;
-}
-
-Json describe_base(const std::string& name, const Part& part, uint64_t seed) {
+Base describe_base(const std::string& name, const Part& part, uint64_t seed) {
   const std::string folder = weights_folder(part);
-  if (folder.empty()) return {{"part", name}, {"source", "random"}, {"seed", seed}};
-  return {{"part", name}, {"source", "folder"}, {"path", folder}, {"files", hashes(io::WeightFiles(folder).files())}};
+  if (folder.empty()) return {.part = name, .path = "", .files = {}, .seed = seed};
+  return hashed_base(name, folder, io::WeightFiles(folder).files());
 }
 
 }  // namespace
@@ -51,51 +49,75 @@ void save_tokenizer(const Tokenizer& tokenizer, const std::string& folder) {
   tokenizer.save(folder + "/tokenizer");
 }
 
+namespace {
+
+// The path of a layer in the model's Hugging Face class; "" where it is no layer there.
+using LayerName = std::function<std::string(const std::string& path)>;
+
+void write_adapter(const torch::nn::Module& model, const nn::LoraConfig& lora, io::PeftAdapter adapter,
+                   const LayerName& layer_name, const std::string& folder) {
+  for (const auto& parameter : model.named_parameters()) {
+    const std::string layer = io::peft_module_of(parameter.key());
+    if (layer.empty()) continue;
+    const std::string name = layer_name(layer);
+    if (name.empty()) {
+      log::info("{} has no {}: the adapter's layers are parts of others in the Hugging Face class", folder, layer);
+      return;
+    }
+    adapter.tensors.emplace_back(name + parameter.key().substr(layer.size()), parameter.value());
+  }
+  adapter.rank = lora.rank;
+  adapter.alpha = lora.alpha;
+  adapter.dropout = lora.dropout;
+  io::write_peft_adapter(folder, adapter);
+}
+
+// Layers are named as in the encoder's folder, which may hold more around the encoder ("model.encoder.").
+LayerName names_in_folder(const AudioEncoder& encoder, const std::string& folder) {
+  if (folder.empty()) return [](const std::string& path) { return path; };
+  std::map<std::string, std::string> names;
+  for (const auto& tensor : io::WeightFiles(folder).names()) {
+    const std::string path = encoder.path_of(tensor);
+    if (path.ends_with(kWeight) && tensor.ends_with(kWeight))
+      names[path.substr(0, path.size() - kWeight.size())] = tensor.substr(0, tensor.size() - kWeight.size());
+  }
+  return [names](const std::string& path) {
+    const auto found = names.find(path);
+    return found == names.end() ? "" : found->second;
+  };
+}
+
+}  // namespace
+
 void save_adapter(const LlmSlot& slot, const LanguageModel& llm, const std::string& folder) {
   if (slot.train != Train::kLora) return;
   io::PeftAdapter adapter;
-  for (const auto& parameter : llm.named_parameters()) {
-    if (parameter.key().find(".lora_") == std::string::npos) continue;
-    adapter.tensors.emplace_back(parameter.key(), parameter.value());
-  }
   adapter.base_model = weights_folder(slot.part);
-  adapter.rank = slot.lora.rank;
-  adapter.alpha = slot.lora.alpha;
-  adapter.dropout = slot.lora.dropout;
   adapter.targets = slot.lora.targets;
-  io::write_peft_adapter(folder + "/adapter", adapter);
+  write_adapter(llm, slot.lora, adapter, [](const std::string& path) { return path; }, folder + "/adapter");
 }
 
-Json describe_bases(const UsamConfig& config, const RecipeInit& init) {
-  Json bases = Json::array();
-  for (const auto& [name, slot] : config.encoders) {
-    if (slot.train != Train::kFull) bases.push_back(describe_base("encoders." + name, slot.part, init.seed));
+void save_adapter(const EncoderSlot& slot, const AudioEncoder& encoder, const std::string& folder) {
+  if (slot.train != Train::kLora) return;
+  io::PeftAdapter adapter;
+  adapter.base_model = weights_folder(slot.part);
+  adapter.task = "";
+  const LayerName layer_name = names_in_folder(encoder, adapter.base_model);
+  // Whole paths: a decoder's layers beside the encoder may end alike.
+  for (const auto& item : encoder.named_modules("", false)) {
+    const auto* linear = item.value()->as<nn::Linear>();
+    if (linear && linear->update()) adapter.targets.push_back(layer_name(item.key()));
   }
-  if (config.llm.train != Train::kFull) bases.push_back(describe_base("llm", config.llm.part, init.seed));
-  Json overlays = Json::array();
-  for (const auto& path : init.overlays) {
-    const std::string file = fs::is_directory(path) ? path + "/model.safetensors" : path;
-    overlays.push_back({{"source", "checkpoint"}, {"path", path}, {"files", hashes({file})}});
-  }
-  return {{"bases", bases}, {"overlays", overlays}};
+  write_adapter(encoder, slot.lora, adapter, layer_name, folder);
 }
 
-void check_bases(const std::string& folder) {
-  const Json all = io::read_folder_json(folder, "base.json");
-  std::string problems;
-  for (const char* kind : {"bases", "overlays"}) {
-    for (const auto& base : all.at(kind)) {
-      if (!base.contains("files")) continue;
-      for (const auto& [file, hash] : base.at("files").items()) {
-        if (!fs::exists(file)) {
-          problems += fmt::format("\n  {} is not there any more", file);
-        } else if (sha256_file(file) != hash.get<std::string>()) {
-          problems += fmt::format("\n  {} has changed since", file);
-        }
-      }
-    }
-  }
-  if (!problems.empty()) user_error("{} was trained on weights that it does not hold:{}", folder, problems);
+Bases describe_bases(const UsamConfig& config, const RecipeInit& init) {
+  Bases bases;
+  for (const auto& [name, slot] : config.encoders)
+    bases.models.push_back(describe_base("encoders." + name, slot.part, init.seed));
+  bases.models.push_back(describe_base("llm", config.llm.part, init.seed));
+  for (const auto& path : init.overlays) bases.overlays.push_back(hashed_base("", path, overlay_files(path)));
+  return bases;
 }
 
 }  // namespace usam::recipes

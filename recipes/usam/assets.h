@@ -4,9 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "recipes/bases.h"
 #include "recipes/recipe_registry.h"
 #include "recipes/usam/config.h"
-#include "src/base/json.h"
+#include "src/models/audio_encoder.h"
 #include "src/models/language_model.h"
 #include "src/text/tokenizer.h"
 
@@ -21,11 +22,12 @@ void save_tokenizer(const Tokenizer& tokenizer, const std::string& folder);
 // Writes FOLDER/adapter in peft's layout where the language model has low-rank updates; an export that usam never
 // reads.
 void save_adapter(const LlmSlot& slot, const LanguageModel& llm, const std::string& folder);
+// The same of an encoder, into `folder` itself. Not where its layers are none in the Hugging Face class: CED's
+// projections are thirds of one there.
+void save_adapter(const EncoderSlot& slot, const AudioEncoder& encoder, const std::string& folder);
 
 // Where the values that a checkpoint does not hold come from, with hashes: for each model its folder or the seed of its
 // random values, then the overlays in their order.
-Json describe_bases(const UsamConfig& config, const RecipeInit& init);
-// UserError that names each file of FOLDER/base.json that is gone or has changed.
-void check_bases(const std::string& folder);
+Bases describe_bases(const UsamConfig& config, const RecipeInit& init);
 
 }  // namespace usam::recipes

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "recipes/usam/assets.h"
-#include "src/base/fs.h"
 #include "src/decode/greedy.h"
 #include "src/decode/score.h"
 #include "src/tensor/rng.h"
@@ -245,9 +244,19 @@ std::vector<Json> UsamRecipe::explain(const data::Batch& batch) {
 void UsamRecipe::save_assets(const std::string& folder) const {
   save_tokenizer(*tokenizer_, folder);
   save_adapter(config_.llm, *model_->llm, folder);
+  for (const auto& part : model_->encoders)
+    for (const auto& [name, slot] : config_.encoders)
+      if (name == part.name) save_adapter(slot, *part.encoder, folder + "/adapter/" + name);
   std::call_once(bases_once_,
                  [this] { bases_ = describe_bases(config_, init_); });  // hashing large files takes a while
-  write_file_atomically(folder + "/base.json", bases_.dump(1) + "\n");
+  write_bases(folder, bases_);
+}
+
+void UsamRecipe::check_assets(const std::string& folder) const {
+  UsamConfig config = config_;
+  Fields fields;
+  describe(fields, config);
+  check_bases(folder, print_fields(fields));
 }
 
 }  // namespace usam::recipes

@@ -29,7 +29,7 @@ class UsamRecipe final : public Recipe, public Answers {
   torch::nn::Module& module() override { return *model_; }
   void train(bool on) override { model_->set_training(on); }
   void save_assets(const std::string& folder) const override;
-  void check_assets(const std::string& folder) const override { check_bases(folder); }
+  void check_assets(const std::string& folder) const override;
 
   std::vector<std::string> generate(const data::Batch& batch, int64_t max_new_tokens) override;
   std::vector<std::vector<double>> score(const data::Batch& batch, const std::vector<std::string>& candidates) override;
@@ -55,7 +55,7 @@ class UsamRecipe final : public Recipe, public Answers {
   std::shared_ptr<UsamModel> model_;
   std::vector<int64_t> eos_;
   mutable std::once_flag bases_once_;
-  mutable Json bases_;  // base.json, made when it is first asked for
+  mutable Bases bases_;  // base.json, made when it is first asked for
 };
 
 }  // namespace usam::recipes

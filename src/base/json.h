@@ -1,8 +1,14 @@
 #pragma once
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
 
 namespace usam {
 
 using Json = nlohmann::ordered_json;
+
+// The JSON of a file's text. UserError that names the file where it is none, or nests deeper than any file that usam
+// reads: copying and printing a value recurse.
+Json parse_json(std::string_view text, const std::string& path);
 
 }  // namespace usam

@@ -22,6 +22,10 @@ class LoraUpdate final : public LinearUpdate {
  public:
   LoraUpdate(int64_t in, int64_t out, const LoraConfig& config);
   torch::Tensor forward(const torch::Tensor& x) override;
+  int64_t rank() const { return lora_A_->out_features; }
+  double scale() const { return scale_; }
+  // What it adds to the layer's weight, (out, in).
+  torch::Tensor product() const { return scale_ * lora_B_->weight.mm(lora_A_->weight); }
 
  private:
   double scale_, dropout_;

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 
 #include "src/base/error.h"
@@ -13,6 +14,17 @@ namespace {
 
 constexpr std::string_view kLoraA = ".lora_A.weight", kLoraB = ".lora_B.weight";
 
+// What peft takes from a weight before it adds an update that began with it (lora/layer.py, pissa_init and olora_init).
+torch::Tensor principal_part(const torch::Tensor& weight, io::PeftResidual residual, int64_t rank, double scale) {
+  rank = std::min({rank, weight.size(0), weight.size(1)});
+  if (residual == io::PeftResidual::kOlora) {
+    const auto [q, r] = torch::linalg_qr(weight);
+    return scale * q.narrow(1, 0, rank).mm(r.narrow(0, 0, rank));
+  }
+  const auto [u, s, v] = torch::linalg_svd(weight, /*full_matrices=*/false);
+  return u.narrow(1, 0, rank).mm(s.narrow(0, 0, rank).diag()).mm(v.narrow(0, 0, rank));
+}
+
 class Attachment {
  public:
   Attachment(torch::nn::Module& model, const io::PeftAdapter& adapter) : model_(model), adapter_(adapter) {
@@ -23,13 +35,10 @@ class Attachment {
 
   void run(const std::string& name) {
     torch::NoGradGuard no_grad;
-    for (const auto& [tensor_name, tensor] : tensors_) {
-      if (tensor_name.ends_with(kLoraA)) {
-        attach(tensor_name.substr(0, tensor_name.size() - kLoraA.size()));
-      } else if (!tensor_name.ends_with(kLoraB)) {
-        overwrite(tensor_name, tensor);
-      }
-    }
+    for (const auto& [tensor_name, tensor] : tensors_)
+      if (io::peft_module_of(tensor_name).empty()) overwrite(tensor_name, tensor);
+    for (const auto& [tensor_name, tensor] : tensors_)
+      if (tensor_name.ends_with(kLoraA)) attach(io::peft_module_of(tensor_name));
     if (!problems_.empty())
       user_error("The adapter {} does not fit the language model:\n  {}", name, fmt::join(problems_, "\n  "));
   }
@@ -52,6 +61,9 @@ class Attachment {
     nn::LoraConfig config;
     config.rank = a.size(0);
     config.alpha = adapter_.scale(path) * static_cast<double>(config.rank);
+    // A saved weight is the rest already.
+    if (adapter_.residual != io::PeftResidual::kNone && !tensors_.count(path + ".weight"))
+      linear.weight.sub_(principal_part(linear.weight, adapter_.residual, config.rank, adapter_.scale(path)));
     auto update = std::make_shared<nn::LoraUpdate>(linear.in_features, linear.out_features, config);
     auto parameters = update->named_parameters();
     parameters["lora_A.weight"].copy_(a);

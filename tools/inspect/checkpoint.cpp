@@ -6,11 +6,10 @@
 #include <map>
 #include <ostream>
 
-#include "recipes/usam/assets.h"
+#include "recipes/bases.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/io/safetensors.h"
-#include "src/io/weights.h"
 #include "tools/inspect/commands.h"
 #include "trainer/run_folder.h"
 
@@ -54,19 +53,14 @@ std::string tensors_text(const std::string& path) {
   return counted.empty() ? text : text + " (" + join_words(counted, "and") + ")";
 }
 
-// What the frozen weights of a checkpoint are, a line each.
+// What the values of a checkpoint stand on, a line each.
 std::vector<std::string> base_lines(const std::string& checkpoint) {
   std::vector<std::string> lines;
-  const Json bases = io::read_folder_json_if_present(checkpoint, "base.json");
-  if (!bases.is_object()) return lines;
-  for (const auto& base : bases.value("bases", Json::array())) {
-    const std::string source = base.value("source", "");
-    lines.push_back(base.value("part", "") + " from " +
-                    (source == "random" ? fmt::format("random values, seed {}", base.value("seed", uint64_t{0}))
-                                        : base.value("path", "")));
-  }
-  for (const auto& overlay : bases.value("overlays", Json::array()))
-    lines.push_back("laid over it: " + overlay.value("path", ""));
+  const auto bases = recipes::read_bases(checkpoint);
+  for (const auto& base : bases.models)
+    lines.push_back(base.part + " from " +
+                    (base.path.empty() ? fmt::format("random values, seed {}", base.seed) : base.path));
+  for (const auto& overlay : bases.overlays) lines.push_back("laid over it: " + overlay.path);
   return lines;
 }
 

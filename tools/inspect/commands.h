@@ -26,8 +26,24 @@ struct LogitsArguments {
 // text (special tokens parsed, none added) and writes `ids` (1, T) and `logits` (1, T, V).
 int logits(const LogitsArguments& arguments);
 
-// Reads lines {"text"} and writes lines {"ids", "decoded"}: special tokens in the text are parsed, none added, and
-// left out of `decoded`.
+struct MergeArguments {
+  std::string llm, adapter, output;
+  std::vector<int64_t> ids;  // empty: random ones
+  int64_t seed = 0;          // of these
+};
+// Merges a low-rank adapter of peft into its language model's weights, in fp32, and writes a Hugging Face folder: the
+// base's files, its weights' types, the values merged; whole or absent. Prints {"output", "merged_tensors", "ids",
+// "largest_logit", "largest_logit_drift"}: how far the logits of the ids moved, as the weights are stored, from those
+// of base and adapter in fp32.
+int merge(const MergeArguments& arguments, std::ostream& out);
+
+// Makes one folder of a checkpoint, whole or absent, that usam-generate and usam-eval open on another machine: config,
+// trained values with those of `init_from` under them, tokenizer/, adapter/, and the hashes of the base models, which
+// are to be found there under --models or --base. Prints {"output", "tensors", "bases"}.
+int export_checkpoint(const std::string& path, const std::string& output, std::ostream& out);
+
+// Reads lines {"text"} and writes lines {"ids", "decoded", "decoded_skip_special"}: special tokens in the text are
+// parsed, none added; the texts are what transformers' decode(ids) gives without and with skip_special_tokens.
 int tokens(const std::string& tokenizer, std::istream& in, std::ostream& out);
 
 // Rows, durations, tasks and problems of a manifest, or of each manifest that a config names; opens every audio file's

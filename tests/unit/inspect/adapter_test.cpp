@@ -45,8 +45,8 @@ TEST(AttachAdapter, ListsWhatDoesNotFit) {
   EXPECT_EQ(test::message_of([&] { attach_adapter(model, adapter, "here"); }),
             "The adapter here does not fit the language model:\n"
             "  head.weight: the model has no such parameter\n"
-            "  proj: the adapter is for a layer of 4 to 2, the model's is of 3 to 2\n"
             "  proj.weight: the adapter has (2, 2), the model (2, 3)\n"
+            "  proj: the adapter is for a layer of 4 to 2, the model's is of 3 to 2\n"
             "  q_proj: the model has no such linear layer");
 }
 

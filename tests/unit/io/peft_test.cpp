@@ -41,6 +41,10 @@ void expect_equal(const PeftAdapter& a, const PeftAdapter& b) {
   EXPECT_EQ(a.targets_is_regex, b.targets_is_regex);
   EXPECT_EQ(a.rank_pattern, b.rank_pattern);
   EXPECT_EQ(a.alpha_pattern, b.alpha_pattern);
+  EXPECT_EQ(a.bias, b.bias);
+  EXPECT_EQ(a.keeps_tying, b.keeps_tying);
+  EXPECT_EQ(a.residual, b.residual);
+  EXPECT_EQ(a.task, b.task);
   EXPECT_EQ(a.modules_to_save, b.modules_to_save);
   ASSERT_EQ(a.tensors.size(), b.tensors.size());
   const std::map<std::string, torch::Tensor> tensors(b.tensors.begin(), b.tensors.end());
@@ -66,6 +70,10 @@ TEST(Peft, RoundTrip) {
   adapter.alpha = 6.5;
   adapter.modules_to_save = {"lm_head"};
   adapter.tensors.emplace_back("lm_head.weight", torch::ones({4, 16}));
+  adapter.bias = "all";
+  adapter.keeps_tying = true;
+  adapter.residual = PeftResidual::kOlora;
+  adapter.task = "";
   write_peft_adapter(folder.path() / "b", adapter);
   expect_equal(adapter, read_peft_adapter(folder.path() / "b"));
 }
@@ -78,6 +86,16 @@ TEST(Peft, ScaleFollowsPatternsAndStabilisation) {
   EXPECT_EQ(adapter.scale("v_proj"), 6.0 / 3);
   adapter.rank_stabilized = true;
   EXPECT_EQ(adapter.scale("model.layers.0.self_attn.v_proj"), 5 / std::sqrt(3.0));
+}
+
+TEST(Peft, TheFirstPatternThatMatchesCounts) {
+  PeftConfig config;
+  config.rank_pattern = {{"q_proj", 2}, {"layers.0.q_proj", 3}, {"(?i)v_PROJ", 4}};
+  EXPECT_EQ(config.rank_at("layers.0.q_proj"), 2);
+  EXPECT_EQ(config.rank_at("v_proj"), 4);  // Python's syntax
+  std::swap(config.rank_pattern[0], config.rank_pattern[1]);
+  EXPECT_EQ(config.rank_at("layers.0.q_proj"), 3);
+  EXPECT_EQ(config.rank_at("layers.1.q_proj"), 2);
 }
 
 TEST(Peft, RefusesActiveSettingsThatItDoesNotKnow) {
@@ -97,15 +115,15 @@ TEST(Peft, RefusesActiveSettingsThatItDoesNotKnow) {
   config.update({{"use_dora", true},
                  {"loftq_config", {{"bits", 4}}},
                  {"trainable_token_indices", {1, 2}},
-                 {"init_lora_weights", "pissa"},
-                 {"bias", "all"},
+                 {"init_lora_weights", "corda"},
+                 {"bias", "some"},
                  {"r", "two"},
                  {"alpha_pattern", {{"(", 1}}}});
   folder.write("adapter_config.json", config.dump());
   EXPECT_EQ(message_of([&] { read_peft_adapter(root); }), path +
                                                               ": usam cannot use this adapter:\n"
-                                                              "  bias = \"all\" is not supported\n"
-                                                              "  init_lora_weights = \"pissa\" is not supported\n"
+                                                              "  bias = \"some\" is not supported\n"
+                                                              "  init_lora_weights = \"corda\" is not supported\n"
                                                               "  r = \"two\" is of the wrong type\n"
                                                               "  use_dora = true is not supported\n"
                                                               "  loftq_config = {\"bits\":4} is not supported\n"
@@ -133,6 +151,61 @@ TEST(Peft, RefusesTensorsThatDisagreeWithTheConfig) {
   write_safetensors(model, {{"q.lora_A.weight", torch::ones({2, 4})}});
   EXPECT_EQ(message_of([&] { read_peft_adapter(root); }),
             model + ": the name of tensor 'q.lora_A.weight' does not begin with base_model.model.");
+}
+
+TEST(Peft, WrappedLayersHaveTheirPlainNames) {
+  test::TemporaryFolder folder;
+  const std::string root = folder.path();
+  folder.write("adapter_config.json", R"({"peft_type":"LORA","r":2,"lora_alpha":4,"bias":"all"})");
+  write_safetensors(root + "/adapter_model.safetensors",
+                    {{"base_model.model.a.q_proj.base_layer.bias", torch::ones({3})}});
+  EXPECT_EQ(read_peft_adapter(root).tensors.at(0).first, "a.q_proj.bias");
+}
+
+TEST(Peft, RefusesTensorsThatItHasNot) {
+  test::TemporaryFolder folder;
+  const std::string root = folder.path();
+  folder.write("adapter_config.json", R"({"peft_type":"LORA","r":2,"lora_alpha":4})");
+  const std::string prefix = "base_model.model.";
+  write_safetensors(root + "/adapter_model.safetensors", {{prefix + "embed.lora_embedding_A", torch::ones({2, 4})},
+                                                          {prefix + "head.base_layer.weight", torch::ones({1})},
+                                                          {prefix + "head.weight", torch::full({1}, NAN)},
+                                                          {prefix + "norm.weight", torch::ones({1}, torch::kLong)}});
+  EXPECT_EQ(message_of([&] { read_peft_adapter(root); }),
+            root +
+                "/adapter_config.json: usam cannot use this adapter:\n"
+                "  tensor 'norm.weight' holds Long, not real numbers\n"
+                "  tensor 'embed.lora_embedding_A' is of a kind that usam has not\n"
+                "  tensor 'head.weight' stands twice\n"
+                "  tensor 'head.weight' holds NaN or infinity");
+}
+
+TEST(Peft, AbsentFiles) {
+  test::TemporaryFolder folder;
+  const std::string root = folder.path();
+  EXPECT_EQ(message_of([&] { read_peft_adapter(root); }), root + ": there is no adapter_config.json in the folder");
+  folder.write("adapter_config.json", R"({"peft_type":"LORA","r":2,"lora_alpha":4})");
+  EXPECT_EQ(message_of([&] { read_peft_adapter(root); }),
+            root + ": there is no adapter_model.safetensors in the folder");
+  folder.write("adapter_model.bin", "");
+  EXPECT_EQ(
+      message_of([&] { read_peft_adapter(root); }),
+      root +
+          ": the adapter is there only as adapter_model.bin, which usam does not read; open it with peft and save "
+          "it again, which writes adapter_model.safetensors");
+}
+
+TEST(Peft, BadConfigTexts) {
+  const auto message = [](const std::string& text) { return message_of([&] { parse_peft_config(text, "a.json"); }); };
+  const std::string head = "a.json: usam cannot use this adapter:\n  ";
+  EXPECT_EQ(message("{"), "a.json: the file is not valid JSON (at byte 2)");
+  EXPECT_EQ(message("[]"), "a.json: the file holds no JSON object");
+  EXPECT_EQ(message(R"({"r": 1e999})"), "a.json: the file holds a number that is too large");
+  EXPECT_EQ(message(std::string(1000, '[')), "a.json: the JSON is nested deeper than 64 levels");
+  EXPECT_EQ(message(R"({"peft_type":"LORA","r":0,"lora_alpha":1})"), head + "r = 0 is not positive");
+  EXPECT_EQ(message(R"({"peft_type":"LORA","r":2.5,"lora_alpha":1})"), head + "r = 2.5 is of the wrong type");
+  EXPECT_EQ(message(R"({"peft_type":"LORA","r":2,"lora_alpha":1,"rank_pattern":{"a":-1}})"),
+            head + "the rank -1 of rank_pattern 'a' is not positive");
 }
 
 TEST(Peft, TheWriterRefusesPathsThatPeftRewrites) {

@@ -1,0 +1,26 @@
+#include "src/base/json.h"
+
+#include "src/base/error.h"
+
+namespace usam {
+namespace {
+
+constexpr int kMaxDepth = 64;
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& path) {
+  const auto guard = [&path](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMaxDepth) user_error("{}: the JSON is nested deeper than {} levels", path, kMaxDepth);
+    return true;
+  };
+  try {
+    return Json::parse(text.begin(), text.end(), guard);
+  } catch (const Json::parse_error& e) {
+    user_error("{}: the file is not valid JSON (at byte {})", path, e.byte);
+  } catch (const Json::out_of_range&) {
+    user_error("{}: the file holds a number that is too large", path);
+  }
+}
+
+}  // namespace usam

@@ -20,7 +20,7 @@ inline Error error_of(const torch::Tensor& got, const torch::Tensor& expected) {
   if (got.sizes() != expected.sizes()) return {};
   const auto wide = expected.to(torch::kDouble);
   const double difference = (got.to(torch::kDouble) - wide).abs().max().item<double>();
-  return {difference, difference / std::max(wide.abs().max().item<double>(), 1e-6)};
+  return {difference, difference / std::max(wide.abs().max().item<double>(), 1e-12)};
 }
 
 // The error, noted under the model and what of it was compared.

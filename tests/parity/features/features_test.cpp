@@ -8,6 +8,7 @@
 #include "data/features/mel_filters.h"
 #include "src/base/error.h"
 #include "src/io/safetensors.h"
+#include "tests/parity/note.h"
 #include "tests/support.h"
 
 namespace usam::data {
@@ -39,7 +40,7 @@ TEST_P(WhisperParity, ThirtySeconds) {
   for (const char* clip : {"short", "one", "odd", "full", "over", "silence", "clipped"}) {
     const torch::Tensor expected_TM = file.get(fmt::format("{}/features", clip))[0].t();
     const torch::Tensor found_TM = (*front_end)(file.get(fmt::format("{}/waveform", clip)));
-    EXPECT_LE(largest_difference(found_TM, expected_TM), kScaleTolerance * scale(expected_TM)) << clip;
+    EXPECT_LE(test::noted_error(folder, "features", found_TM, expected_TM).relative, kScaleTolerance) << clip;
   }
 }
 
@@ -100,7 +101,7 @@ TEST(CedParity, Spectrograms) {
     const torch::Tensor expected_TM = file.get(fmt::format("{}/mel", clip))[0].t();
     const torch::Tensor found_TM = (*front_end)(samples);
     EXPECT_EQ(found_TM.size(0), samples.numel() / 160 + 1);
-    EXPECT_LE(largest_difference(found_TM, expected_TM), kDecibelTolerance) << clip;
+    EXPECT_LE(test::noted_error("ced", "features (dB)", found_TM, expected_TM).absolute, kDecibelTolerance) << clip;
   }
   // The floor hangs on the clip's own peak, not on its neighbours'.
   for (int i = 0; i < 3; ++i) {
@@ -124,7 +125,7 @@ TEST(WaveParity, NormalisedWaves) {
     for (const char* clip : {"one", "odd", "tiny"}) {
       const torch::Tensor expected = file.get(fmt::format("{}/input_values", clip))[0];
       const torch::Tensor found = (*front_end)(file.get(fmt::format("{}/waveform", clip)));
-      EXPECT_LE(largest_difference(found, expected), kScaleTolerance * scale(expected)) << folder << " " << clip;
+      EXPECT_LE(test::noted_error(folder, "features", found, expected).relative, kScaleTolerance) << folder << clip;
     }
   }
 }
@@ -144,7 +145,7 @@ TEST(ResampleParity, Soxr) {
     const std::string name = fmt::format("{}_{}", from, to);
     const torch::Tensor expected = file.get(name + "/resampled");
     const torch::Tensor found = audio::resample(file.get(name + "/waveform"), from, to);
-    EXPECT_LE(largest_difference(found, expected), kScaleTolerance * scale(expected)) << name;
+    EXPECT_LE(test::noted_error("soxr", "resampled " + name, found, expected).relative, kScaleTolerance) << name;
   }
 }
 

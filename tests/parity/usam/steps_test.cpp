@@ -4,16 +4,15 @@
 
 #include "losses/cross_entropy.h"
 #include "recipes/usam/sequence.h"
+#include "tests/parity/note.h"
 #include "tests/parity/usam/peer_run.h"
 
 namespace usam::test {
 namespace {
 
-// Largest difference, relative to the largest value of the reference.
-double error_of_scale(const torch::Tensor& ours, const torch::Tensor& theirs) {
-  if (ours.numel() != theirs.numel()) return INFINITY;
-  const auto difference = (ours.flatten().to(torch::kDouble) - theirs.flatten().to(torch::kDouble)).abs().max();
-  return (difference / theirs.abs().max().clamp_min(1e-12)).item<double>();
+// Largest difference, relative to the largest value of the reference; noted under `what`.
+double error_of_scale(const std::string& what, const torch::Tensor& ours, const torch::Tensor& theirs) {
+  return noted_error("whole system", what, ours.detach().flatten(), theirs.flatten()).relative;
 }
 
 double relative(double ours, double theirs) {
@@ -48,25 +47,26 @@ TEST_P(UsamParity, FirstMicroBatchTensorByTensor) {
 
   const auto fused = model.fused(batch);
   EXPECT_TRUE(fused.valid_BT.equal(run.golden("fwd/valid").to(torch::kBool)));
-  EXPECT_LT(error_of_scale(fused.x_BTD, run.golden("fwd/concat")), 5e-5);
+  EXPECT_LT(error_of_scale("fused streams", fused.x_BTD, run.golden("fwd/concat")), 5e-5);
   const auto tokens = model.bridge->forward(fused);
   const auto valid_BT = run.golden("fwd/audio_mask").to(torch::kBool);
   ASSERT_TRUE(tokens.valid_BT.equal(valid_BT));
   const auto padding_BT1 = ~valid_BT.unsqueeze(2);
-  EXPECT_LT(error_of_scale(tokens.x_BTD, run.golden("fwd/qformer").masked_fill(padding_BT1, 0)), 5e-5);
+  EXPECT_LT(error_of_scale("Q-Former", tokens.x_BTD, run.golden("fwd/qformer").masked_fill(padding_BT1, 0)), 5e-5);
   const auto heard = model.projector->forward(tokens, model.prompt_vector(batch));
-  EXPECT_LT(error_of_scale(heard.gates_BTE, run.golden("fwd/gate").masked_fill(padding_BT1, 0)), 5e-5);
-  EXPECT_LT(error_of_scale(heard.audio.x_BTD, run.golden("fwd/audio").masked_fill(padding_BT1, 0)), 5e-5);
+  EXPECT_LT(error_of_scale("router", heard.gates_BTE, run.golden("fwd/gate").masked_fill(padding_BT1, 0)), 5e-5);
+  EXPECT_LT(error_of_scale("audio tokens", heard.audio.x_BTD, run.golden("fwd/audio").masked_fill(padding_BT1, 0)),
+            5e-5);
 
   const auto sequence = recipes::lay_out({model.embed(batch.field("left")), recipes::to_part(heard.audio),
                                           model.embed(batch.field("right")), model.embed(batch.field("target"))});
-  EXPECT_LT(error_of_scale(sequence.embeds_BTD, run.golden("fwd/llm_inputs")), 5e-5);
+  EXPECT_LT(error_of_scale("input of the language model", sequence.embeds_BTD, run.golden("fwd/llm_inputs")), 5e-5);
   const auto mask_BT = run.golden("fwd/llm_mask");
   EXPECT_TRUE(sequence.segments_BT.equal(mask_BT));
   const auto hidden = model.llm->forward(sequence.embeds_BTD, sequence.positions_BT, sequence.segments_BT);
   const auto logits = model.llm->logits(hidden), golden_logits = run.golden("fwd/logits");
   const auto tokens_N = mask_BT.flatten().nonzero().squeeze(1);
-  EXPECT_LT(error_of_scale(logits.flatten(0, 1).index_select(0, tokens_N),
+  EXPECT_LT(error_of_scale("logits", logits.flatten(0, 1).index_select(0, tokens_N),
                            golden_logits.flatten(0, 1).index_select(0, tokens_N)),
             1e-4);
 }
@@ -101,7 +101,7 @@ TEST_P(UsamParity, GradientsOfTheFirstStep) {
       EXPECT_LT(parameter.grad().abs().max().item<double>(), 1e-6 * largest) << name;
       continue;
     }
-    const double error = error_of_scale(parameter.grad(), golden.at(name));
+    const double error = error_of_scale("gradients of the first step", parameter.grad(), golden.at(name));
     EXPECT_LT(error, 1e-4) << name;
     worst = std::max(worst, error);
   }
@@ -129,7 +129,7 @@ TEST_P(UsamParity, FourSteps) {
   double worst = 0;
   for (auto& [name, parameter] : run.parameters()) {
     if (is_null(name, GetParam())) continue;
-    const double error = error_of_scale(parameter.detach(), golden.at(name));
+    const double error = error_of_scale("parameters after four steps", parameter.detach(), golden.at(name));
     EXPECT_LT(error, 1e-5) << name;
     worst = std::max(worst, error);
   }

@@ -97,6 +97,68 @@ TEST(EncoderFolder, KeysThatAreMissingOrOfAnotherModelKind) {
             bare.path().string() + ": there is no preprocessor_config.json in the folder");
 }
 
+TEST(EncoderFolder, WhatIsNotBuiltIsRefusedByName) {
+  const std::pair<const char*, const char*> refused[] = {
+      {R"("feature_extractor_cqt": true)", "feature_extractor_cqt is true, but usam's model has false only"},
+      {R"("deepnorm": true)", "deepnorm is true, but usam's model has false only"},
+      {R"("add_adapter": true)", "add_adapter is true, but usam's model has false only"},
+      {R"("adapter_attn_dim": 16)", "adapter_attn_dim is 16, but usam's model has none only"},
+      {R"("hidden_act": "relu")", "hidden_act is \"relu\", but usam's model has \"gelu\" only"},
+      {R"("feat_extract_norm": "batch")",
+       "feat_extract_norm is 'batch', but usam's model knows 'group' and 'layer' only"},
+      {R"("num_conv_pos_embedding_groups": 3)",
+       "a width of 16 cannot be split over 3 groups of the position convolution"},
+      {R"("num_attention_heads": 3)", "a width of 16 cannot be split over 3 heads"},
+      {R"("conv_stride": [5])", "conv_dim, conv_kernel and conv_stride differ in length"},
+      {R"("conv_stride": [5000, 5000])", "conv_stride leaves less than one frame in 1000000 samples"},
+      {R"("intermediate_size": 4294967296)", "intermediate_size is 4294967296, but must be at most 1073741824"},
+  };
+  for (const auto& [change, problem] : refused) {
+    Json json = Json::parse(kMertJson);
+    json.merge_patch(Json::parse("{" + std::string(change) + "}"));
+    Folder<MertConfig> folder(json.dump());
+    EXPECT_EQ(message_of([&] { make_mert(folder.config, {}); }), folder.file() + ": " + problem);
+  }
+  // MERT 330M: the scores of a row are shifted by a constant, which the softmax does not see.
+  Json json = Json::parse(kMertJson);
+  json["attention_relax"] = 32.0;
+  Folder<MertConfig> folder(json.dump());
+  folder.write("preprocessor_config.json", R"({"sampling_rate": 24000})");
+  EXPECT_NO_THROW(mert_sizes(folder.config));
+}
+
+TEST(EncoderFolder, SizesBeyondTheWeightsAreRefusedBeforeTheyTakeMemory) {
+  const auto original = tiny_whisper();
+  Json json = Json::parse(kWhisperJson);
+  json["d_model"] = 1 << 20;
+  json["encoder_layers"] = 1 << 20;
+  Folder<WhisperConfig> folder(json.dump());
+  io::write_safetensors(folder.file("model.safetensors"), {{"encoder.conv1.bias", torch::zeros(16)}});
+  EXPECT_EQ(
+      message_of([&] { make_whisper(folder.config, {}); }),
+      folder.path().string() + ": config.json describes a model of 4.6e+18 values or more, but the weights hold 16");
+}
+
+TEST(EncoderFolder, LyingSizesOfCed) {
+  Json json = Json::parse(kCedJson);
+  json["mlp_ratio"] = -2;
+  json["target_length"] = 10;
+  Folder<CedConfig> folder(json.dump());
+  EXPECT_EQ(message_of([&] { make_ced(folder.config, {}); }),
+            folder.file() + ": mlp_ratio must be between 0 and 1000\n" + folder.file() +
+                ": target_length is 10, but must be at least 16");
+}
+
+TEST(EncoderFolder, TheFrontEndMayStandInProcessorConfig) {
+  Folder<MertConfig> folder(kMertJson);
+  const auto path = folder.write("processor_config.json",
+                                 R"({"feature_extractor": {"sampling_rate": 16000, "do_normalize": false}})");
+  EXPECT_EQ(mert_sizes(folder.config).sample_rate, 16000);
+  EXPECT_FALSE(mert_sizes(folder.config).normalize);
+  folder.write("processor_config.json", "{}");
+  EXPECT_EQ(message_of([&] { mert_sizes(folder.config); }), path + ": the file has no map 'feature_extractor'");
+}
+
 TEST(EncoderFolder, FrontEndOfAnotherWhisper) {
   Folder<WhisperConfig> folder(kWhisperJson);
   folder.write("preprocessor_config.json", R"({"feature_size": 128, "sampling_rate": 16000})");
@@ -143,6 +205,36 @@ TEST(EncoderFolder, WhisperReadsBothLayouts) {
     io::write_safetensors(folder.file("model.safetensors"), tensors_of(*original, prefix, ""));
     expect_same_values(*original, *make_whisper(folder.config, {}), true);
   }
+}
+
+TEST(EncoderFolder, ModelsWithAHeadHoldTheEncoderUnderAPrefix) {
+  for (const std::string prefix : {"wav2vec2.", "hubert."}) {
+    Folder<MertConfig> folder(kMertJson);
+    folder.write("preprocessor_config.json", R"({"sampling_rate": 16000})");
+    MertEncoder original(mert_sizes(folder.config));
+    auto tensors = tensors_of(original, prefix, "");
+    tensors.emplace_back("lm_head.weight", torch::zeros({3, 16}));
+    tensors.emplace_back("quantizer.codevectors", torch::zeros({1, 3, 2}));
+    tensors.emplace_back(prefix + "masked_spec_embed", torch::zeros(16));
+    io::write_safetensors(folder.file("model.safetensors"), tensors);
+    expect_same_values(original, *make_mert(folder.config, {}), true);
+    tensors.emplace_back(prefix + "adapter.weight", torch::zeros(1));  // of the encoder, and unknown
+    io::write_safetensors(folder.file("model.safetensors"), tensors);
+    EXPECT_NE(message_of([&] {
+                make_mert(folder.config, {});
+              }).find("unexpected: " + prefix + "adapter.weight (as adapter.weight)"),
+              std::string::npos);
+  }
+}
+
+TEST(EncoderFolder, NanIsRefusedByName) {
+  Folder<WhisperConfig> folder(kWhisperJson);
+  auto tensors = tensors_of(*tiny_whisper(), "encoder.", "");
+  for (auto& [name, tensor] : tensors)
+    if (name == "encoder.layers.1.fc1.weight") tensor[2][3] = NAN;
+  io::write_safetensors(folder.file("model.safetensors"), tensors);
+  EXPECT_EQ(message_of([&] { make_whisper(folder.config, {}); }),
+            folder.path().string() + ": NaN or infinity in the weights: encoder.layers.1.fc1.weight");
 }
 
 TEST(EncoderFolder, CedSplitsThePackedProjection) {

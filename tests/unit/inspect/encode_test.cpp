@@ -86,7 +86,7 @@ TEST_F(Encode, UserErrors) {
   expect_user_error(
       "encode --encoder " + oracle("llama") + rest,
       oracle("llama") +
-          "/config.json: model_type is 'llama'; this subcommand reads ced, mert_model, hubert and whisper.");
+          "/config.json: model_type is 'llama'; this subcommand reads ced, hubert, mert_model, wav2vec2 and whisper.");
   expect_user_error("encode --encoder " + oracle("ced") + rest, path("none.wav") + ": the audio file does not exist");
   EXPECT_EQ(run("encode --encoder x").code, 2);
   EXPECT_FALSE(std::filesystem::exists(path("out.safetensors")));

@@ -70,8 +70,9 @@ TEST_F(LogitsOfText, UserErrors) {
                     "The id 9999 is not in the language model's vocabulary, which has 1216 entries from 0.");
   expect_user_error(llama + " --ids 1,2 --adapter " + path("none"),
                     message_of([&] { io::read_peft_adapter(path("none")); }));
-  expect_user_error("logits --ids 1 --llm " + oracle("ced") + " --output " + path("o"),
-                    oracle("ced") + "/config.json: model_type is 'ced'; this subcommand reads llama, qwen2 and qwen3.");
+  expect_user_error(
+      "logits --ids 1 --llm " + oracle("ced") + " --output " + path("o"),
+      oracle("ced") + "/config.json: model_type is 'ced'; this subcommand reads llama, mistral, qwen2 and qwen3.");
   EXPECT_EQ(run(llama).code, 2);                        // neither ids nor text
   EXPECT_EQ(run(llama + " --ids 1 --text a").code, 2);  // both
   EXPECT_EQ(run(llama + " --ids 1,x").code, 2);

@@ -81,6 +81,21 @@ TEST(Safetensors, ViewOutlivesTheFileAndTheLink) {
   EXPECT_EQ(view.sum().item<int64_t>(), 499500);
 }
 
+TEST(Safetensors, WritingToAViewLeavesTheFile) {
+  test::TemporaryFolder folder;
+  const std::string path = folder.path() / "a.safetensors";
+  write_safetensors(path, {{"x", torch::arange(5000)}, {"y", torch::ones({5000})}});
+  const SafetensorsFile file(path);
+  auto view = file.get("x");
+  view.fill_(7);
+  EXPECT_EQ(file.get("x").sum().item<int64_t>(), 35000);  // this process sees it
+  EXPECT_EQ(SafetensorsFile(path).get("x").sum().item<int64_t>(), 12497500);
+  file.drop("x");
+  const auto again = file.get("x").slice(0, 1024, 4096);  // the ends share pages with their neighbours
+  EXPECT_TRUE(again.equal(torch::arange(1024, 4096)));
+  EXPECT_EQ(file.get("y").sum().item<float>(), 5000);
+}
+
 TEST(Safetensors, MisalignedTensorIsReadAsACopy) {
   test::TemporaryFolder folder;
   const std::string header =

@@ -101,6 +101,12 @@ TEST(FolderJson, ReadsAndSaysWhatIsWrong) {
   const std::string path = folder.write("config.json", "{\"a\": 1,}");
   EXPECT_EQ(message_of([&] { read_folder_json(root, "config.json"); }),
             path + ": the file is not valid JSON (at byte 9)");
+  folder.write("config.json", "{\"a\": 1e999}");
+  EXPECT_EQ(message_of([&] { read_folder_json(root, "config.json"); }),
+            path + ": the file holds a number that is too large");
+  std::filesystem::resize_file(path, 100'000'001);
+  EXPECT_EQ(message_of([&] { read_folder_json(root, "config.json"); }),
+            path + ": the file has 100000001 bytes; at most 100000000 are read");
   folder.write("config.json", "{\"a\": 1}");
   EXPECT_EQ(read_folder_json_if_present(root, "config.json")["a"], 1);
 }
@@ -141,13 +147,14 @@ TEST_F(LoadWeights, ListsEveryProblemAndChangesNothing) {
                         {"norm.weight", torch::ones({2}, torch::kLong)},
                         {"norm.bias", torch::ones({2})},
                         {"norm.running_mean", torch::ones({2})}});
-  EXPECT_EQ(message_of([&] { load_weights(net, weights); }), path +
-                                                                 ": the weights do not fit the model, in 5 tensors (2 fit):\n"
-                                                                 "  dtype of norm.weight: expected Float, got Long\n"
-                                                                 "  shape of a.bias: expected [2], got [5]\n"
-                                                                 "  unexpected: extra\n"
-                                                                 "  missing: norm.num_batches_tracked [] Float\n"
-                                                                 "  missing: norm.running_var [2] Float");
+  EXPECT_EQ(message_of([&] { load_weights(net, weights); }),
+            path +
+                ": the weights do not fit the model, in 5 tensors (3 fit):\n"
+                "  dtype of norm.weight: expected Float, got Long\n"
+                "  shape of a.bias: expected [2], got [5]\n"
+                "  unexpected: extra\n"
+                "  missing: norm.num_batches_tracked [] Float\n"
+                "  missing: norm.running_var [2] Float");
   EXPECT_THROW(load_weights(net, weights), UserError);
   EXPECT_TRUE(torch::equal(net.a->weight, before));
 }
@@ -177,6 +184,87 @@ TEST_F(LoadWeights, RenamesLeavesOutTransformsAndTakesOptional) {
           "  unexpected: model.b (as b)");
 }
 
+TEST_F(LoadWeights, KeepsTheTypeAskedForAndMapsWhatHasIt) {
+  const auto weight = torch::rand({2, 3});
+  NamedTensors tensors = {{"a.weight", weight.to(torch::kBFloat16)}, {"a.bias", torch::ones({2})}};
+  for (const char* name : {"weight", "bias", "running_mean", "running_var"})
+    tensors.emplace_back("norm." + std::string(name), torch::ones({2}, torch::kBFloat16));
+  tensors.emplace_back("norm.num_batches_tracked", torch::tensor(3, torch::kLong));
+  tensors.emplace_back("other", torch::ones({8}, torch::kBFloat16));
+  const auto weights = files(tensors);
+  EXPECT_EQ(weights.dtype(), torch::kBFloat16);
+  EXPECT_EQ(weights.values(), 6 + 2 + 8 + 1 + 8);
+  Net net;
+  LoadOptions options;
+  options.rename = [](const std::string& name) { return name == "other" ? "" : name; };
+  options.keep_as = torch::kBFloat16;
+  const auto report = load_weights(net, weights, options);
+  EXPECT_EQ(report.tensors, 7);
+  EXPECT_EQ(report.left_out, 1);
+  EXPECT_EQ(report.bytes, 2 * 16 + 4);
+  EXPECT_EQ(report.mapped_bytes, 2 * 14);  // all but a.bias and the counter, which the module has as a float
+  EXPECT_EQ(net.a->weight.data_ptr(), weights.get("a.weight").data_ptr());
+  EXPECT_TRUE(net.a->weight.equal(weight.to(torch::kBFloat16)));
+  EXPECT_EQ(net.a->bias.scalar_type(), torch::kBFloat16);
+  EXPECT_EQ(net.norm->num_batches_tracked.item<int64_t>(), 3);
+  EXPECT_TRUE(net.a->weight.requires_grad());
+  EXPECT_TRUE(net.a->weight.is_leaf());
+  torch::NoGradGuard no_grad;
+  net.a->weight.zero_();  // trained weights may be mapped too
+  EXPECT_TRUE(WeightFiles(path).get("a.weight").equal(weight.to(torch::kBFloat16)));
+}
+
+TEST_F(LoadWeights, SplitsOneTensorOverSeveralPaths) {
+  struct Pair : torch::nn::Module {
+    Pair() {
+      first = register_parameter("first", torch::zeros({2, 3}));
+      second = register_parameter("second", torch::zeros({2, 3}));
+    }
+    torch::Tensor first, second;
+  } pair;
+  LoadOptions options;
+  options.rename = [](const std::string&) { return "first"; };
+  options.also = [](const std::string&) { return std::vector<std::string>{"second"}; };
+  options.transform = [](const std::string& path, const torch::Tensor& x) { return x.chunk(2)[path == "second"]; };
+  options.keep_as = torch::kFloat;
+  const auto both = torch::rand({4, 3});
+  const auto report = load_weights(pair, files({{"both", both}}), options);
+  EXPECT_TRUE(torch::cat({pair.first, pair.second}).equal(both));
+  EXPECT_EQ(report.tensors, 1);
+  EXPECT_EQ(report.mapped_bytes, 48);
+  EXPECT_EQ(message_of([&] { load_weights(pair, files({{"both", torch::rand({6, 3})}}), options); }),
+            path +
+                ": the weights do not fit the model, in 2 tensors (0 fit):\n"
+                "  shape of first: expected [2, 3], got [3, 3]\n"
+                "  shape of second: expected [2, 3], got [3, 3]");
+}
+
+TEST_F(LoadWeights, RefusesNanAndInfinityByName) {
+  Net net;
+  auto tensors = state_of(Net());
+  for (auto& [name, tensor] : tensors) {
+    tensor = tensor.clone();
+    if (name == "a.weight") tensor[1][2] = NAN;
+    if (name == "norm.running_var") tensor[0] = -INFINITY;
+  }
+  const std::string message = path + ": NaN or infinity in the weights: a.weight and norm.running_var";
+  EXPECT_EQ(message_of([&] { load_weights(net, files(tensors)); }), message);
+  LoadOptions options;
+  options.keep_as = torch::kFloat;
+  EXPECT_EQ(message_of([&] { load_weights(net, files(tensors), options); }), message);
+}
+
+TEST_F(LoadWeights, RefusesWhatALowerTypeCannotHold) {
+  Net net;
+  auto tensors = state_of(Net());
+  for (auto& [name, tensor] : tensors)
+    if (name == "a.weight") tensor = torch::full({2, 3}, 1e5);
+  LoadOptions options;
+  options.keep_as = torch::kHalf;
+  EXPECT_EQ(message_of([&] { load_weights(net, files(tensors), options); }),
+            path + ": weights that float16 cannot hold: a.weight; keep them in bfloat16 or float32");
+}
+
 TEST_F(LoadWeights, ATiedParameterMayStandOnce) {
   struct Tied : torch::nn::Module {
     Tied() {
@@ -187,10 +275,10 @@ TEST_F(LoadWeights, ATiedParameterMayStandOnce) {
   } tied;
   load_weights(tied, files({{"second", torch::ones({2})}}));
   EXPECT_EQ(tied.weight.sum().item<float>(), 2);
-  EXPECT_EQ(
-      message_of([&] { load_weights(tied, files({})); }),
-      path +
-          ": the weights do not fit the model, in 2 tensors (0 fit):\n  missing: first [2] Float\n  missing: second [2] Float");
+  EXPECT_EQ(message_of([&] { load_weights(tied, files({})); }),
+            path +
+                ": the weights do not fit the model, in 2 tensors (0 fit):\n  missing: first [2] Float\n  missing: "
+                "second [2] Float");
 }
 
 TEST(ConvertBin, WritesWhatTorchSaved) {
@@ -216,6 +304,33 @@ TEST(ConvertBin, WritesWhatTorchSaved) {
   EXPECT_TRUE(torch::equal(files.get("m"), w > 2));
   EXPECT_EQ(files.get("n").item<int64_t>(), 4);
   EXPECT_EQ(files.get("e").sizes(), (std::vector<int64_t>{0, 3}));
+}
+
+TEST(ConvertBin, TakesACheckpointApartAndDescribesCeds) {
+  if (test::torch_python().empty())
+    GTEST_SKIP() << "needs the virtual environment with torch (tools/setup; set USAM_VENV)";
+  test::TemporaryFolder folder;
+  const std::string root = folder.path();
+  const std::string script = folder.write(
+      "save.py",
+      "import sys, torch\n"
+      "state = {'init_bn.1.weight': torch.ones(64), 'time_pos_embed': torch.zeros(1, 192, 1, 63),\n"
+      "         'blocks.0.mlp.fc1.weight': torch.zeros(768, 192), 'blocks.11.norm1.bias': torch.zeros(192)}\n"
+      "torch.save({'model': state, 'epoch': 3}, sys.argv[1] + '/ced.pt')\n"
+      "torch.save([1, 2], sys.argv[1] + '/list.pt')\n");
+  const std::string convert = test::torch_python() + " tools/convert_bin.py " + root;
+  ASSERT_EQ(test::run_command(test::torch_python() + " " + script + " " + root).status, 0);
+  const auto list = test::run_command(convert + "/list.pt");
+  EXPECT_EQ(list.status, 1);
+  EXPECT_EQ(list.text, root + "/list.pt: the file holds no map of tensors; is this a model's state dict?\n");
+  const auto run = test::run_command(convert + "/ced.pt");
+  ASSERT_EQ(run.status, 0) << run.text;
+  EXPECT_EQ(WeightFiles(root).names().size(), 4);
+  const Json config = read_folder_json(root, "config.json");
+  EXPECT_EQ(config["model_type"], "ced");
+  EXPECT_EQ(config["depth"], 12);
+  EXPECT_EQ(config["num_heads"], 3);
+  EXPECT_EQ(config["target_length"], 1012);
 }
 
 }  // namespace

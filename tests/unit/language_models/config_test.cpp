@@ -55,6 +55,10 @@ TEST_F(LanguageModelConfig, SaysWhatIsMissingOrContradicts) {
             "a language model needs 'path' (a Hugging Face folder) or 'init: random' with sizes");
   EXPECT_EQ(problem_with("{type: llama, path: x, init: random}"),
             "'path' and 'init: random' exclude each other: leave one out");
+  EXPECT_EQ(problem_with("{type: llama, path: x, dtype: int8}"),
+            "'llm.dtype' must be one of float32, bfloat16, float16 or auto, got 'int8'");
+  EXPECT_EQ(problem_with("{type: llama, init: random, layers: 2, hidden: 64, heads: 4, intermediate: 9, dtype: auto}"),
+            "'dtype: auto' is the type of a folder's weights; name one");
   EXPECT_EQ(problem_with("{type: llama, init: random, layers: 2, hidden: 64}"),
             "'init: random' needs heads and intermediate too");
   EXPECT_EQ(problem_with("{type: llama, init: random, layers: 2, hidden: 60, heads: 8, intermediate: 9}"),

@@ -153,6 +153,18 @@ TEST(Decoder, RunsInLowPrecisionAndUnderAutocast) {
   }
 }
 
+TEST(Decoder, RandomWeightsAreKeptInTheTypeAskedFor) {
+  auto config = tiny();
+  config.dtype = KeptDtype::kBFloat16;
+  const auto low = llama::build(config, llama::kLlama, {.seed = 1, .name = "llm", .vocab_size = 60});
+  const auto full = tiny_model();
+  for (const auto& item : low->named_parameters())
+    EXPECT_TRUE(item.value().equal(full->named_parameters()[item.key()].to(torch::kBFloat16))) << item.key();
+  torch::NoGradGuard no_grad;
+  const auto x = torch::randn({1, 5, 32});  // what a recipe lays out: audio in fp32 beside embeddings
+  EXPECT_EQ(low->forward(x, positions_of(x), torch::ones({1, 5}, torch::kLong)).scalar_type(), torch::kBFloat16);
+}
+
 TEST(Decoder, LoraFindsItsProjections) {
   auto model = tiny_model();
   nn::LoraConfig config;

@@ -48,6 +48,11 @@ TEST_F(UsamConfigTest, Refusals) {
   EXPECT_EQ(refusal({"recipe.loss.saclm=null", "recipe.bridge.prune={keep: 0.5}"}, true),
             "'recipe.bridge.prune' chooses audio tokens by the contrastive loss's scores; give 'recipe.loss.saclm' "
             "too.");
+  for (const std::string part : {"recipe.encoders.ced", "recipe.llm"}) {
+    EXPECT_TRUE(
+        refusal({part + ".train=full", part + ".dtype=bfloat16"}).ends_with("'train: full' needs 'dtype: float32'"));
+    EXPECT_EQ(refusal({part + ".train=lora", part + ".lora.targets=[q_proj]", part + ".dtype=bfloat16"}), "");
+  }
 }
 
 // MERT's states are mixed by learned weights unless the config says otherwise (usam.md section 1).
@@ -76,6 +81,8 @@ TEST_F(UsamConfigTest, OtherPathsRun) {
       {"recipe.bridge.prune={keep: 0.5}", "recipe.bridge.queries=2"},
       {"recipe.loss.saclm=null", "recipe.projector.top_k=null"},
       {"recipe.freeze=[bridge.*]"},
+      {"recipe.encoders.whisper.dtype=float16", "recipe.encoders.ced.dtype=bfloat16",
+       "recipe.encoders.mert.dtype=bfloat16", "recipe.llm.dtype=bfloat16"},
   };
   for (size_t i = 0; i < paths.size(); ++i) {
     const auto run = folder.path() / std::to_string(i);

@@ -18,6 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kLanguageModel = "llm.";
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
+constexpr const char* kHead = "llm.lm_head.weight";
 
 std::string file_of(const std::string& path, const char* name) {
   return (fs::path(path) / name).string();
@@ -73,6 +75,8 @@ class AdapterOverlay {
     const auto* ours = parameters_.find(kLanguageModel + name);
     if (!ours) {
       problem(name, "not a parameter of the recipe's language model");
+    } else if (name == kEmbedding && !adapter_.keeps_tying && !parameters_.contains(kHead)) {
+      problem(name, "here the output projection too, in the adapter not");
     } else if (ours->sizes() != tensor.sizes()) {
       problem(name, fmt::format("({}) in the adapter, ({}) here", fmt::join(tensor.sizes(), ", "),
                                 fmt::join(ours->sizes(), ", ")));

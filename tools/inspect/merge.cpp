@@ -67,6 +67,15 @@ void copy_others(const fs::path& from, const fs::path& to) {
   }
 }
 
+// A folder that goes with the scope, unless it was renamed.
+struct Removed {
+  std::string path;
+  ~Removed() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+};
+
 // Writes the folder of the merged weights, file for file like the base's.
 class MergedFolder {
  public:
@@ -157,6 +166,7 @@ int merge(const MergeArguments& arguments, std::ostream& out) {
   const auto count = merged.size();
   model.reset();
   const std::string aside = arguments.output + ".partial";
+  const Removed whatever_is_left{aside};
   MergedFolder(arguments.llm, aside, std::move(merged)).write();
   const auto drift = (logits_of(*open_language_model(aside), ids_BT) - unmerged).abs().max().item<double>();
   for (const auto& entry : fs::directory_iterator(aside)) sync_file(entry.path().string());

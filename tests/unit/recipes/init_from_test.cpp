@@ -66,6 +66,25 @@ TEST_F(InitFrom, AnAdapterOfAnotherKindIsRefused) {
   EXPECT_NE(said.find("  lm_head.weight: (3) in the adapter, ("), std::string::npos) << said;
   EXPECT_NE(said.find("  model.layers.9.bias: not a parameter of the recipe's language model\n"), std::string::npos)
       << said;
+  auto tied = io::read_peft_adapter(path);
+  tied.tensors.emplace_back("model.embed_tokens.weight", overlay_tensors(path).front().second);
+  io::write_peft_adapter(more, tied);
+  const auto of_tied = message({"init_from=" + more, "recipe.llm.tied=true"});
+  EXPECT_NE(of_tied.find("  model.embed_tokens.weight: here the output projection too, in the adapter not\n"),
+            std::string::npos)
+      << of_tied;
+}
+
+TEST_F(InitFrom, AnEncodersUpdatesAreExportedToo) {
+  const TinyRun run(folder_.path() / "run",
+                    {"recipe.encoders.whisper.train=lora", "recipe.encoders.whisper.lora.rank=3"});
+  run.recipe->save_assets(folder_.path());
+  const auto adapter = io::read_peft_adapter(folder_.path() / "adapter/whisper");
+  EXPECT_EQ(adapter.rank, 3);
+  EXPECT_EQ(adapter.task, "");
+  EXPECT_EQ(adapter.targets, (std::vector<std::string>{"layers.0.self_attn.q_proj", "layers.0.self_attn.v_proj"}));
+  EXPECT_EQ(adapter.tensors.size(), 4U);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "adapter/ced"));
 }
 
 }  // namespace

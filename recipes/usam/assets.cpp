@@ -33,8 +33,8 @@ Base describe_base(const std::string& name, const Part& part, uint64_t seed) {
 
 }  // namespace
 
-std::vector<int64_t> end_ids(const Part& llm, const Tokenizer& tokenizer) {
-  std::vector<int64_t> ids = {tokenizer.eos()};
+std::vector<int64_t> end_ids(const Part& llm, int64_t end) {
+  std::vector<int64_t> ids = {end};
   const std::string folder = weights_folder(llm);
   if (!folder.empty()) {
     for (int64_t id : eos_ids(folder)) {

@@ -13,8 +13,8 @@
 
 namespace usam::recipes {
 
-// Ids that end an answer: the tokenizer's end token and those that the language model's folder names.
-std::vector<int64_t> end_ids(const Part& llm, const Tokenizer& tokenizer);
+// Ids that end an answer: `end` and those that the language model's folder names.
+std::vector<int64_t> end_ids(const Part& llm, int64_t end);
 
 // Writes FOLDER/tokenizer.
 void save_tokenizer(const Tokenizer& tokenizer, const std::string& folder);

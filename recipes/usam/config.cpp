@@ -76,6 +76,7 @@ void describe(Fields& f, UsamConfig& c) {
          "moe");
   f("llm", c.llm, "the language model").required();
   f("prompts", c.prompts, "prompt of each task, with one <audio>; tasks not named have the built-in ones");
+  f("chat", c.chat, "chat template of the language model, around every prompt");
   f("shuffle_tags", c.shuffle_tags, "training targets list a row's tags in an order drawn for each epoch");
   f("loss", c.loss, "terms of the loss");
   f("freeze", c.freeze, "patterns of parameter paths that are not trained, whatever else is said");

@@ -12,6 +12,7 @@
 #include "losses/saclm_config.h"
 #include "src/base/config.h"
 #include "src/nn/lora.h"
+#include "src/text/chat_template.h"
 #include "src/text/tokenizer_config.h"
 
 namespace usam::recipes {
@@ -51,6 +52,7 @@ struct UsamConfig {
   Part bridge, projector;
   LlmSlot llm;
   std::map<std::string, std::string> prompts;  // task -> text around one <audio>
+  ChatConfig chat;                             // what goes around the prompts
   bool shuffle_tags = true;                    // training targets list a row's tags in an order drawn per epoch
   LossConfig loss;
   std::vector<std::string> freeze;  // patterns of parameter paths that are left as they are

@@ -25,8 +25,9 @@ std::string prompt_problem(const std::string& prompt) {
   return "";
 }
 
-Prompts::Prompts(std::map<std::string, std::string> texts, std::shared_ptr<const Tokenizer> tokenizer)
-    : texts_(std::move(texts)), tokenizer_(std::move(tokenizer)) {
+Prompts::Prompts(std::map<std::string, std::string> texts, std::shared_ptr<const Tokenizer> tokenizer,
+                 const ChatConfig& chat)
+    : texts_(std::move(texts)), tokenizer_(std::move(tokenizer)), chat_(chat, *tokenizer_) {
   for (const auto& [task, text] : texts_) ids_[task] = encode(text);
 }
 
@@ -59,9 +60,7 @@ std::vector<std::string> Prompts::sides(const std::map<std::string, std::string>
 
 PromptIds Prompts::encode(const std::string& prompt) const {
   auto [left, right] = split(prompt);
-  PromptIds ids{tokenizer_->encode(left), tokenizer_->encode(right)};
-  if (tokenizer_->bos()) ids.left.insert(ids.left.begin(), *tokenizer_->bos());
-  return ids;
+  return {chat_.left(left), chat_.right(right)};
 }
 
 }  // namespace usam::recipes

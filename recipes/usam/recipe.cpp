@@ -20,7 +20,6 @@ std::map<std::string, std::string> with_defaults(std::map<std::string, std::stri
 }
 
 std::shared_ptr<Tokenizer> tokenizer_of(const UsamConfig& config, const RecipeInit& init) {
-  if (init.tokenizer) return init.tokenizer;
   if (!init.assets.empty()) return open_tokenizer(init.assets + "/tokenizer");
   std::vector<std::string> texts;
   if (config.llm.tokenizer.train) {
@@ -46,9 +45,9 @@ torch::Tensor ids_tensor(const std::vector<int64_t>& ids) {
 UsamRecipe::UsamRecipe(const UsamConfig& config, const RecipeInit& init)
     : config_(config), init_(init), tokenizer_(tokenizer_of(config, init)) {
   config_.prompts = with_defaults(config.prompts);
-  prompts_ = std::make_unique<Prompts>(config_.prompts, tokenizer_);
+  prompts_ = std::make_unique<Prompts>(config_.prompts, tokenizer_, config_.chat);
   model_ = std::make_shared<UsamModel>(config_, init_.seed, tokenizer_->vocab_size());
-  eos_ = end_ids(config_.llm.part, *tokenizer_);
+  eos_ = end_ids(config_.llm.part, prompts_->end_of_turn());
 }
 
 data::DataPlan UsamRecipe::data_plan() const {
@@ -96,7 +95,7 @@ data::Example UsamRecipe::make_example(const data::Row& row, const data::Clip& c
   }
   const auto prompt = prompts_->of(row);
   auto target = tokenizer_->encode(target_text(row, clip));
-  target.push_back(tokenizer_->eos());
+  target.push_back(prompts_->end_of_turn());
   example["left"] = ids_tensor(prompt.left);
   example["right"] = ids_tensor(prompt.right);
   example["target"] = ids_tensor(target);

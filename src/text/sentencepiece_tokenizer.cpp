@@ -10,6 +10,9 @@
 #include <unordered_map>
 
 #include "src/base/error.h"
+#include "src/text/bpe_tokenizer.h"
+#include "src/text/sentencepiece_model.h"
+#include "src/text/tokenizer_files.h"
 #include "src/text/unicode.h"
 
 namespace usam {
@@ -43,18 +46,18 @@ class SentencepieceTokenizer final : public Tokenizer {
                      [](const Special& a, const Special& b) { return a.text.size() > b.text.size(); });
   }
 
-  std::vector<int64_t> encode(std::string_view text, Specials specials) const override {
+  std::vector<int64_t> encode_mixed(std::string_view text, size_t plain_begin, size_t plain_end) const override {
     if (!text::is_valid_utf8(text)) user_error("A text to tokenize is not valid UTF-8: '{}'.", printable(text));
     std::vector<int64_t> ids;
-    if (specials == Specials::kPlain) {
-      append_plain(text, ids);
-      return ids;
-    }
     // Each stretch between special tokens is encoded on its own.
     size_t begin = 0;
     for (size_t at = 0; at < text.size();) {
+      if (at >= plain_begin && at < plain_end) {
+        at = std::min(plain_end, text.size());
+        continue;
+      }
       const Special* special = special_at(text.substr(at));
-      if (!special) {
+      if (!special || (at < plain_begin && at + special->text.size() > plain_begin && plain_end > plain_begin)) {
         ++at;
         continue;
       }
@@ -66,18 +69,22 @@ class SentencepieceTokenizer final : public Tokenizer {
     return ids;
   }
 
-  std::string decode(const std::vector<int64_t>& ids) const override {
+  std::string decode(const std::vector<int64_t>& ids, SpecialText special) const override {
+    std::string text;
     std::vector<std::string> pieces;
     pieces.reserve(ids.size());
-    for (int64_t id : ids) {
-      if (id < 0 || id >= vocab_size())
-        user_error("Token id {} is outside the tokenizer's vocabulary of {} pieces.", id, vocab_size());
-      pieces.push_back(processor_.IdToPiece(static_cast<int>(id)));
+    for (const int64_t id : ids) {
+      if (id < 0) user_error("Token id {} is negative.", id);
+      if (id >= vocab_size()) continue;
+      const std::string& piece = processor_.IdToPiece(static_cast<int>(id));
+      if (special == SpecialText::kLeftOut || !processor_.IsControl(static_cast<int>(id))) {
+        pieces.push_back(piece);
+        continue;
+      }
+      text += decoded(std::move(pieces)) + piece;  // what stands between two of them was encoded on its own
+      pieces.clear();
     }
-    join_space_bytes(pieces);
-    std::string text;
-    expect_ok(processor_.Decode(pieces, &text), "The tokenizer could not decode its ids");
-    return text;
+    return text + decoded(std::move(pieces));
   }
 
   int64_t vocab_size() const override { return processor_.GetPieceSize(); }
@@ -85,6 +92,10 @@ class SentencepieceTokenizer final : public Tokenizer {
     return processor_.bos_id() < 0 ? std::nullopt : std::optional<int64_t>(processor_.bos_id());
   }
   int64_t eos() const override { return processor_.eos_id(); }
+  std::optional<int64_t> find(std::string_view token) const override {
+    const int id = processor_.PieceToId(token);
+    return processor_.IdToPiece(id) == token ? std::optional<int64_t>(id) : std::nullopt;
+  }
 
   void save(const std::string& folder) const override {
     const auto file = std::filesystem::path(folder) / "tokenizer.model";
@@ -99,6 +110,13 @@ class SentencepieceTokenizer final : public Tokenizer {
     std::string text;
     int id;
   };
+
+  std::string decoded(std::vector<std::string> pieces) const {
+    join_space_bytes(pieces);
+    std::string text;
+    expect_ok(processor_.Decode(pieces, &text), "The tokenizer could not decode its ids");
+    return text;
+  }
 
   // A word model spells an unknown word in bytes, its space mark (U+2581) included; decoded as bytes the mark would
   // stay in the text, so these three bytes are read as the mark's piece.
@@ -128,6 +146,16 @@ class SentencepieceTokenizer final : public Tokenizer {
   sentencepiece::SentencePieceProcessor processor_;
   std::vector<Special> specials_;
 };
+
+std::shared_ptr<Tokenizer> open_llama(const text::SentencepieceModel& model, text::TokenizerSettings settings,
+                                      text::TokenizerFiles files, const std::string& file) {
+  text::TokenizerSpec spec = text::llama_spec(model);
+  apply_llama_rules(*settings.llama, spec);
+  if (!settings.names_bos) settings.bos = "<s>";
+  if (!settings.eos) settings.eos = "</s>";
+  settings.names_bos = true;
+  return make_bpe_tokenizer(std::move(spec), settings, std::move(files), file);
+}
 
 // Hands the trainer one text after another.
 class Texts final : public sentencepiece::SentenceIterator {
@@ -212,7 +240,18 @@ std::shared_ptr<Tokenizer> open_sentencepiece(const std::string& file) {
   if (!in) user_error("{}: the tokenizer cannot be read.", file);
   std::stringstream content;
   content << in.rdbuf();
-  return std::make_shared<SentencepieceTokenizer>(content.str(), file);
+  return open_sentencepiece(content.str(), file,
+                            text::read_side_files(std::filesystem::path(file).parent_path().string()));
+}
+
+std::shared_ptr<Tokenizer> open_sentencepiece(const std::string& content, const std::string& origin,
+                                              text::TokenizerFiles files) {
+  auto tokenizer = std::make_shared<SentencepieceTokenizer>(content, origin);
+  auto settings = text::read_settings(files, std::filesystem::path(origin).parent_path().string());
+  const auto model = text::parse_sentencepiece_model(content);
+  if (!settings.llama || !model || !model->is_bpe) return tokenizer;
+  files["tokenizer.model"] = content;
+  return open_llama(*model, std::move(settings), std::move(files), origin);
 }
 
 std::shared_ptr<Tokenizer> train_sentencepiece(const std::vector<std::string>& texts,

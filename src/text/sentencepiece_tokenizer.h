@@ -6,6 +6,7 @@
 
 #include "src/base/config.h"
 #include "src/text/tokenizer.h"
+#include "src/text/tokenizer_files.h"
 
 namespace usam {
 
@@ -21,8 +22,14 @@ struct SentencepieceTraining {
 };
 void describe(Fields& f, SentencepieceTraining& c);
 
-// Opens a sentencepiece model file. Throws UserError when it is missing, damaged or has no end token.
+// Opens a sentencepiece model file. Texts are encoded as the sentencepiece package does it; where a
+// tokenizer_config.json beside the file names the class LlamaTokenizer, as that class of transformers 5 does it, which
+// treats spaces at the beginning of a text and after special tokens in its own way (`legacy`). Throws UserError when it
+// is missing, damaged or has no end token.
 std::shared_ptr<Tokenizer> open_sentencepiece(const std::string& file);
+// The same from the file's content; `origin` names it in messages, `files` are those beside it.
+std::shared_ptr<Tokenizer> open_sentencepiece(const std::string& content, const std::string& origin,
+                                              text::TokenizerFiles files = {});
 
 // Trains a tokenizer from texts. The result is a pure function of the arguments (one thread, no sampling) and nothing
 // is written to disk. Text is kept as it is: no normalisation, white space and line breaks survive encode and decode; a

@@ -12,13 +12,14 @@
 namespace usam {
 
 struct TokenizerConfig {
-  Path path;                                   // a folder that holds tokenizer.model, or that file
+  Path path;                                   // a folder that holds tokenizer.json or tokenizer.model, or that file
   std::optional<SentencepieceTraining> train;  // for a language model made from random weights
 };
 void describe(Fields& f, TokenizerConfig& c);
 
-// Opens the tokenizer of a folder (`tokenizer.model` in it) or of a sentencepiece file. Throws UserError when there is
-// none or it is in a format that is not supported.
+// Opens a tokenizer.json or a sentencepiece file, or a folder that holds one. Of both the first counts, unless it is of
+// a type that usam does not have. What stands beside the file (tokenizer_config.json and the like) names the special
+// tokens. Throws UserError when there is no tokenizer or it is in a format that is not supported.
 std::shared_ptr<Tokenizer> open_tokenizer(const std::string& path);
 
 // The tokenizer that the config asks for; `texts` (labels and prompts) are read only where it is trained.

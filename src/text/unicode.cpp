@@ -1,12 +1,20 @@
 #include "src/text/unicode.h"
 
+#include <unicode/bytestream.h>
 #include <unicode/locid.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
+#include <unicode/uniset.h>
 #include <unicode/unistr.h>
 #include <unicode/utf8.h>
 
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+
 #include "src/base/error.h"
+#include "src/text/unicode_classes.h"
 
 namespace usam::text {
 namespace {
@@ -56,9 +64,42 @@ std::vector<Span> word_spans(std::string_view text) {
 }  // namespace
 
 bool is_valid_utf8(std::string_view text) {
-  for (int32_t at = 0; at < static_cast<int32_t>(text.size());)
-    if (next_point(text, at) < 0) return false;
+  // ICU counts in 32 bits: longer texts go in parts that end before a character.
+  constexpr size_t kPart = size_t{1} << 30;
+  while (!text.empty()) {
+    size_t part = std::min(kPart, text.size());
+    while (part < text.size() && part > kPart - 4 && (text[part] & 0xC0) == 0x80) --part;
+    for (int32_t at = 0; at < static_cast<int32_t>(part);)
+      if (next_point(text.substr(0, part), at) < 0) return false;
+    text.remove_prefix(part);
+  }
   return true;
+}
+
+bool is_ascii(std::string_view text) {
+  constexpr uint64_t kHighBits = 0x8080808080808080;
+  size_t at = 0;
+  for (uint64_t eight = 0; at + 8 <= text.size(); at += 8) {
+    std::memcpy(&eight, text.data() + at, 8);
+    if (eight & kHighBits) return false;
+  }
+  for (; at < text.size(); ++at)
+    if (static_cast<uint8_t>(text[at]) >= 0x80) return false;
+  return true;
+}
+
+std::string lossy_utf8(std::string_view bytes) {
+  std::string text;
+  text.reserve(bytes.size());
+  const auto size = static_cast<int32_t>(bytes.size());
+  for (int32_t at = 0; at < size;) {
+    const int32_t begin = at;
+    if (next_point(bytes, at) < 0)
+      text += "\uFFFD";
+    else
+      text.append(bytes.substr(static_cast<size_t>(begin), static_cast<size_t>(at - begin)));
+  }
+  return text;
 }
 
 std::u32string code_points(std::string_view text) {
@@ -99,6 +140,40 @@ std::string nfkd(std::string_view text) {
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* form = icu::Normalizer2::getNFKDInstance(status);
   return normalized(form, status, text);
+}
+
+std::string normalized_unicode9(OldForm form, std::string_view text) {
+  // Characters that are newer than Unicode 9 are outside the filter, and neither move nor compose.
+  static const auto forms = [] {
+    UErrorCode status = U_ZERO_ERROR;
+    static const icu::UnicodeSet known = [&status] {
+      icu::UnicodeSet set(UNICODE_STRING_SIMPLE("[:age=9.0:]"), status);
+      set.freeze();
+      return set;
+    }();
+    const std::array originals = {icu::Normalizer2::getNFCInstance(status), icu::Normalizer2::getNFDInstance(status),
+                                  icu::Normalizer2::getNFKCInstance(status), icu::Normalizer2::getNFKDInstance(status)};
+    if (U_FAILURE(status)) internal_error("ICU has no normalisation data: {}", u_errorName(status));
+    std::array<std::unique_ptr<const icu::Normalizer2>, 4> filtered;
+    for (size_t i = 0; i < filtered.size(); ++i)
+      filtered[i] = std::make_unique<icu::FilteredNormalizer2>(*originals[i], known);
+    return filtered;
+  }();
+  UErrorCode status = U_ZERO_ERROR;
+  std::string result;
+  result.reserve(text.size());
+  icu::StringByteSink<std::string> sink(&result);
+  forms[static_cast<size_t>(form)]->normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())),
+                                                  sink, nullptr, status);
+  if (U_FAILURE(status)) internal_error("ICU could not normalise a text: {}", u_errorName(status));
+  return result;
+}
+
+bool is_word_character(char32_t point) {
+  const auto c = static_cast<UChar32>(point);
+  return char_class(char_classes(), point) == CharClass::kLetter || u_isUAlphabetic(c) ||
+         u_hasBinaryProperty(c, UCHAR_JOIN_CONTROL) ||
+         (U_MASK(u_charType(c)) & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) != 0;
 }
 
 bool is_nonspacing_mark(char32_t point) {

@@ -1,5 +1,6 @@
 #pragma once
 // Unicode text as the reference normalisers and metrics see it: code points, white space as in Python's str methods.
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -7,6 +8,31 @@
 namespace usam::text {
 
 bool is_valid_utf8(std::string_view text);
+bool is_ascii(std::string_view text);
+
+// Reads the code point at byte `at` of valid UTF-8 and returns how many bytes it has.
+inline size_t decode_point(std::string_view text, size_t at, char32_t& point) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[at + i]); };
+  const uint8_t first = byte(0);
+  if (first < 0x80) {
+    point = first;
+    return 1;
+  }
+  if (first < 0xE0) {
+    point = (first & 0x1Fu) << 6 | (byte(1) & 0x3Fu);
+    return 2;
+  }
+  if (first < 0xF0) {
+    point = (first & 0x0Fu) << 12 | (byte(1) & 0x3Fu) << 6 | (byte(2) & 0x3Fu);
+    return 3;
+  }
+  point = (first & 0x07u) << 18 | (byte(1) & 0x3Fu) << 12 | (byte(2) & 0x3Fu) << 6 | (byte(3) & 0x3Fu);
+  return 4;
+}
+
+// The bytes as UTF-8 with U+FFFD for every ill-formed sequence (its longest part that could begin a character), as
+// Rust's from_utf8_lossy and Python's errors="replace" have it.
+std::string lossy_utf8(std::string_view bytes);
 
 // UTF-8 <-> code points. code_points throws UserError for text that is not valid UTF-8.
 std::u32string code_points(std::string_view text);
@@ -18,6 +44,12 @@ std::string lower(std::string_view text);
 std::string nfkc(std::string_view text);
 std::string nfkd(std::string_view text);
 
+// Normal forms with the data of Unicode 9, later characters unchanged: what Hugging Face's tokenizers compute.
+enum class OldForm { kNfc, kNfd, kNfkc, kNfkd };
+std::string normalized_unicode9(OldForm form, std::string_view text);
+
+// What Rust's regular expressions take for \w: letters, marks, decimal digits, connectors and joiners.
+bool is_word_character(char32_t point);
 // General category Mn: accents and the like that sit on another letter.
 bool is_nonspacing_mark(char32_t point);
 // General categories M, S and P: marks, symbols and punctuation.

@@ -10,25 +10,6 @@
 namespace usam::test {
 namespace {
 
-// Gives the ids that make_ids.py took from the peer's tokenizer.
-class DumpedTokenizer final : public Tokenizer {
- public:
-  explicit DumpedTokenizer(const std::string& file) : dump_(Json::parse(std::ifstream(file))) {}
-  std::vector<int64_t> encode(std::string_view text, Specials) const override {
-    return dump_.at("ids").at(std::string(text)).get<std::vector<int64_t>>();
-  }
-  std::string decode(const std::vector<int64_t>&) const override { internal_error("nothing is decoded here"); }
-  int64_t vocab_size() const override { return dump_.at("vocab_size"); }
-  std::optional<int64_t> bos() const override {
-    return dump_.at("bos").is_null() ? std::nullopt : std::optional<int64_t>(dump_.at("bos"));
-  }
-  int64_t eos() const override { return dump_.at("eos"); }
-  void save(const std::string&) const override {}
-
- private:
-  Json dump_;
-};
-
 constexpr const char* kConfig = R"(
 run: {{dir: {run}}}
 seed: 13
@@ -100,7 +81,6 @@ PeerRun::PeerRun(const PeerSetting& setting, const std::string& run, const std::
   source_ = data::open_manifests(config_.data.train);
   recipes::RecipeInit init;
   init.seed = static_cast<uint64_t>(config_.seed);
-  init.tokenizer = std::make_shared<DumpedTokenizer>(oracles + "/usam/ids_" + setting.llm + ".json");
   recipe = std::dynamic_pointer_cast<recipes::UsamRecipe>(recipes::recipe_registry().build(config_.recipe, init));
   load_initial(oracles + "/usam/trainables_" + setting.llm + ".safetensors");
   recipe->train(true);

@@ -44,6 +44,19 @@ TEST(Prompts, ARowsOwnPromptGoesFirstAndIsPlainText) {
   EXPECT_EQ(ids.right, words->encode("now"));
 }
 
+TEST(Prompts, AChatTemplateGoesAround) {
+  const auto words = tokenizer();
+  const Prompts prompts({{"ASR", " Say it:<audio>\nText: "}}, words, {ChatTemplate::kLlama2, {}});
+  const auto ids = prompts.of(row("ASR"));
+  EXPECT_EQ(words->decode(ids.left), words->decode(words->encode("[INST] Say it:")));
+  EXPECT_EQ(ids.left.front(), *words->bos());
+  EXPECT_EQ(ids.right, words->encode("\nText: [/INST]"));
+  EXPECT_EQ(prompts.end_of_turn(), words->eos());
+  EXPECT_EQ(test::message_of([&] { Prompts({{"ASR", "<audio>"}}, words, {ChatTemplate::kLlama3, {}}); }),
+            "The chat template 'llama3' needs the token <|start_header_id|>, which the language model's tokenizer does "
+            "not have.");
+}
+
 TEST(Prompts, Refusals) {
   EXPECT_EQ(prompt_problem("a<audio>b"), "");
   EXPECT_EQ(prompt_problem("ab"), "must hold <audio> where the audio goes, got 'ab'.");

@@ -51,14 +51,23 @@ TEST(OpenTokenizer, SaysWhatIsMissing) {
   const std::string path = folder.path().string();
   const auto message = [](const std::string& p) { return test::message_of([&] { open_tokenizer(p); }); };
   EXPECT_EQ(message(path + "/none"), path + "/none: there is no such file or folder to read a tokenizer from.");
-  EXPECT_EQ(message(path), path + ": the folder holds no tokenizer.model.");
-  const std::string json = folder.write("tokenizer.json", "{}");
+  EXPECT_EQ(message(path), path + ": the folder holds neither a tokenizer.json nor a tokenizer.model.");
+  folder.write("tokenizer.json", "{}");
   EXPECT_EQ(message(path),
-            path +
-                ": the folder holds a tokenizer.json but no tokenizer.model. Tokenizers in tokenizer.json format come "
-                "with a later release; sentencepiece models (tokenizer.model) are supported.");
-  EXPECT_EQ(message(json),
-            json + ": tokenizers in tokenizer.json format come with a later release; give a sentencepiece model.");
+            path + "/tokenizer.json: 'model' is of type '', which is not supported; supported are: BPE.");
+}
+
+TEST(OpenTokenizer, OfTwoFilesTakesTheOneThatItCanRead) {
+  test::TemporaryFolder folder;
+  const auto trained = train_sentencepiece({"dog barks"}, {.vocab_size = 300});
+  trained->save(folder.path().string());
+  folder.write("tokenizer.json", R"({"model": {"type": "Unigram", "vocab": [["a", -1.5]], "unk_id": 0}})");
+  EXPECT_EQ(open_tokenizer(folder.path().string())->encode("dog"), trained->encode("dog"));
+  folder.write("tokenizer.json", R"({"model": {"type": "BPE", "vocab": {"d": 0, "o": 1}, "merges": []},
+                                     "decoder": {"type": "Fuse"}})");
+  EXPECT_EQ(open_tokenizer(folder.path().string())->encode("dog"), (std::vector<int64_t>{0, 1}));
+  folder.write("tokenizer.json", "{");
+  EXPECT_NE(test::message_of([&] { open_tokenizer(folder.path().string()); }), "");
 }
 
 }  // namespace

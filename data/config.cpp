@@ -27,6 +27,10 @@ void describe(Fields& f, AugmentConfig& c) {
   f("spec", c.spec, "SpecAugment on log-mel features");
   f("speed", c.speed, "speed factors of which one is drawn for each clip").at_least(0.5).at_most(2);
   f("gain_db", c.gain_db, "gain is drawn from -gain_db to gain_db").at_least(0).at_most(60);
+  f("tilt_db", c.tilt_db,
+    "spectral slope, in dB between 0 Hz and half the sampling rate, is drawn from -tilt_db to tilt_db")
+      .at_least(0)
+      .at_most(40);
   f("noise_db", c.noise_db, "[lowest, highest] signal-to-noise ratio of added noise").at_least(-20).at_most(120);
   f.rule([&c] {
     const bool is_range = !c.noise_db || (c.noise_db->size() == 2 && c.noise_db->at(0) <= c.noise_db->at(1));

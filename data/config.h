@@ -36,15 +36,16 @@ struct SpecAugmentConfig {
   bool is_on() const { return time_masks > 0 || frequency_masks > 0; }
 };
 
-// Changes of a training clip, drawn anew for each epoch: of the wave (speed, gain, noise) and of its spectrogram
+// Changes of a training clip, drawn anew for each epoch: of the wave (speed, slope, noise, gain) and of its spectrogram
 // (spec).
 struct AugmentConfig {
   SpecAugmentConfig spec;
   std::vector<double> speed;                    // factors of which one is drawn; empty: none
   double gain_db = 0;                           // gain drawn from -gain_db to gain_db
+  double tilt_db = 0;                           // spectral slope drawn from -tilt_db to tilt_db, 0 Hz to the highest
   std::optional<std::vector<double>> noise_db;  // [lowest, highest] signal-to-noise ratio of white or pink noise
 
-  bool changes_wave() const { return !speed.empty() || gain_db > 0 || noise_db.has_value(); }
+  bool changes_wave() const { return !speed.empty() || gain_db > 0 || tilt_db > 0 || noise_db.has_value(); }
 };
 
 struct DataConfig {

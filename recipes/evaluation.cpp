@@ -1,6 +1,8 @@
 #include "recipes/evaluation.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "data/loader.h"
@@ -31,6 +33,19 @@ std::vector<std::string> set_names(const std::vector<data::ManifestConfig>& mani
   std::vector<std::string> names;
   for (const auto& manifest : manifests) names.push_back(std::filesystem::path(manifest.path.value).filename());
   return names;
+}
+
+// From 0 to 1, by a task's own metric; none where it has no number.
+std::optional<double> error_share(const Json& metrics) {
+  auto number = [&](const char* name) -> std::optional<double> {
+    const auto found = metrics.find(name);
+    return found != metrics.end() && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
+  };
+  if (const auto rate = number("wer")) return std::min(*rate, 1.0);
+  for (const char* name : {"map", "accuracy", "bleu"}) {
+    if (const auto share = number(name)) return 1 - *share;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -83,11 +98,18 @@ AnsweredSet answer(Recipe& recipe, const std::vector<data::ManifestConfig>& mani
 
 std::map<std::string, double> figures(const Json& report) {
   std::map<std::string, double> all;
+  double errors = 0;
+  int64_t tasks = 0;
   for (const auto& [task, metrics] : report.at("tasks").items()) {
     for (const auto& [name, value] : metrics.items()) {
       if (value.is_number()) all[task + "/" + name] = value.get<double>();
     }
+    if (const auto error = error_share(metrics)) {
+      errors += *error;
+      ++tasks;
+    }
   }
+  if (tasks > 0) all["tasks/error"] = errors / static_cast<double>(tasks);
   return all;
 }
 

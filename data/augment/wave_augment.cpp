@@ -17,6 +17,15 @@ torch::Tensor unit_noise(int64_t n, bool is_pink, DrawKey key) {
   return noise / noise.square().mean().sqrt().clamp_min(1e-12);
 }
 
+// y[n] = x[n] + a x[n - 1]: a filter whose gain at half the sampling rate is `db` away from that at 0 Hz, in between a
+// smooth slope. White noise keeps its power.
+torch::Tensor tilt(const torch::Tensor& x, double db) {
+  const double ratio = std::pow(10, db / 20), a = (1 - ratio) / (1 + ratio);
+  torch::Tensor y = x.clone();
+  y.narrow(0, 1, x.numel() - 1).add_(x.narrow(0, 0, x.numel() - 1), a);
+  return y / std::sqrt(1 + a * a);
+}
+
 }  // namespace
 
 double draw_speed(const AugmentConfig& config, double seconds, double max_seconds, DrawKey key) {
@@ -28,6 +37,7 @@ double draw_speed(const AugmentConfig& config, double seconds, double max_second
 torch::Tensor augment_wave(const torch::Tensor& samples, const AugmentConfig& config, DrawKey key) {
   const at::NoGradGuard no_grad;
   torch::Tensor x = samples;
+  if (config.tilt_db > 0 && x.numel() > 1) x = tilt(x, config.tilt_db * (2 * uniform(key.with("tilt")) - 1));
   if (config.noise_db) {
     const double lowest = config.noise_db->at(0), highest = config.noise_db->at(1);
     const DrawKey draw = key.with("noise");

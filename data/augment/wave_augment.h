@@ -10,8 +10,8 @@ namespace usam::data {
 // `max_seconds`.
 double draw_speed(const AugmentConfig& config, double seconds, double max_seconds, DrawKey key);
 
-// The samples with a gain and with white or pink noise added at a signal-to-noise ratio, both drawn; silence stays
-// silent.
+// The samples with another spectral slope, white or pink noise at a signal-to-noise ratio, and a gain, all drawn;
+// silence stays silent.
 torch::Tensor augment_wave(const torch::Tensor& samples, const AugmentConfig& config, DrawKey key);
 
 }  // namespace usam::data

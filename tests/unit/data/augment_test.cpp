@@ -70,6 +70,28 @@ TEST(WaveAugment, GainStaysInItsRange) {
   EXPECT_NEAR(highest, std::pow(10, 0.3), 0.06);
 }
 
+// Two tones of equal level: the higher one gains or loses as drawn, by what the filter's formula says.
+TEST(WaveAugment, TiltMovesHighAgainstLow) {
+  AugmentConfig config;
+  config.tilt_db = 12;
+  const auto n = torch::arange(16000, torch::kFloat32);
+  const auto low = torch::sin(2 * M_PI * 0.001 * n), high = torch::sin(2 * M_PI * 0.499 * n);
+  double least = 0, most = 0;
+  for (uint64_t i = 0; i < 40; ++i) {
+    const DrawKey key = draw_key(i, "tilt");
+    const auto level = [&](const torch::Tensor& x) {
+      return 10 * std::log10(augment_wave(x, config, key).square().mean().item<double>());
+    };
+    const double slope = level(high) - level(low);
+    least = std::min(least, slope);
+    most = std::max(most, slope);
+  }
+  EXPECT_GT(least, -12.1);
+  EXPECT_LT(least, -8);
+  EXPECT_LT(most, 12.1);
+  EXPECT_GT(most, 8);
+}
+
 TEST(WaveAugment, NoiseHasItsLevel) {
   AugmentConfig config;
   config.noise_db = std::vector<double>{10, 10};

@@ -40,7 +40,7 @@ data:
   long_audio: drop
   max_seconds: 20
   cache_memory: 100
-  augment: {spec: {time_masks: 2}, speed: [0.9, 1, 1.1], gain_db: 6, noise_db: [5, 30]}
+  augment: {spec: {time_masks: 2}, speed: [0.9, 1, 1.1], gain_db: 6, tilt_db: 3, noise_db: [5, 30]}
 )",
                             {"data.batch.rows=7"})
                            .data;

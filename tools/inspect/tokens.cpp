@@ -24,7 +24,9 @@ int tokens(const std::string& tokenizer_folder, std::istream& in, std::ostream& 
   for (int64_t number = 1; std::getline(in, line); ++number) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const auto ids = tokenizer->encode(text_of(line, number), Specials::kParse);
-    const Json answer = {{"ids", ids}, {"decoded", tokenizer->decode(ids)}};
+    const Json answer = {{"ids", ids},
+                         {"decoded", tokenizer->decode(ids, SpecialText::kKept)},
+                         {"decoded_skip_special", tokenizer->decode(ids)}};
     // Flushed line by line: whoever talks to this program through pipes waits for the answer.
     out << answer.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl;
   }

@@ -20,8 +20,9 @@ TEST_F(Tokens, AnswersEveryLine) {
   const auto ids = tokenizer_->encode("one</s> two", Specials::kParse);
   EXPECT_EQ(first["ids"].get<std::vector<int64_t>>(), ids);
   EXPECT_NE(std::find(ids.begin(), ids.end(), tokenizer_->eos()), ids.end());
-  EXPECT_EQ(first["decoded"], tokenizer_->decode(ids));
-  EXPECT_EQ(got.output.substr(end + 1), "{\"ids\":[],\"decoded\":\"\"}\n");
+  EXPECT_EQ(first["decoded"], "one</s> two");
+  EXPECT_EQ(first["decoded_skip_special"], tokenizer_->decode(ids));
+  EXPECT_EQ(got.output.substr(end + 1), R"({"ids":[],"decoded":"","decoded_skip_special":""})" "\n");
 }
 
 TEST_F(Tokens, UserErrors) {

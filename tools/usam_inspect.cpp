@@ -62,8 +62,9 @@ void add_export(CLI::App& app, Arguments& arguments) {
 }
 
 void add_others(CLI::App& app, Arguments& arguments) {
-  app.add_subcommand("tokens", R"(JSON lines {"text"} from standard input become {"ids", "decoded"}.)")
-      ->add_option("--tokenizer", arguments.tokenizer, "folder with tokenizer.model, or that file")
+  app.add_subcommand("tokens",
+                     R"(JSON lines {"text"} from standard input become {"ids", "decoded", "decoded_skip_special"}.)")
+      ->add_option("--tokenizer", arguments.tokenizer, "folder with tokenizer.json or tokenizer.model, or such a file")
       ->required();
   app.add_subcommand("data", "Rows, durations, tasks and problems of a manifest, or of those of a config.")
       ->add_option("CONFIG_OR_MANIFEST", arguments.data, "YAML config or JSONL manifest")

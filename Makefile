@@ -1,5 +1,5 @@
 # Each target is one script that works as the first command after a clone: it sets up and builds what it needs.
-.PHONY: setup build quickstart test format format-check lint cuda-check gcc-check
+.PHONY: setup build quickstart test format format-check lint cuda-check gcc-check fuzz
 
 setup:
 	tools/setup
@@ -19,3 +19,5 @@ cuda-check:
 	tools/cuda_check
 gcc-check:
 	tools/gcc_check
+fuzz:
+	tools/fuzz

@@ -21,9 +21,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kFile = "base.json";
 constexpr const char* kRemedy =
-    "Say where they lie: --base NAME=FOLDER for one of them, or --models FOLDER (or USAM_MODELS) for a folder that "
-    "holds "
-    "them under the names that they had.";
+    "usam-generate and usam-eval take --base NAME=FOLDER for one of them, or --models FOLDER (or USAM_MODELS) for a "
+    "folder that holds them under the names that they had.";
 
 // The last part of a dotted or slashed name.
 std::string short_name(const Base& base) {

@@ -9,8 +9,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kRemedy =
-    "\nSay where they lie: --base NAME=FOLDER for one of them, or --models FOLDER (or USAM_MODELS) for a folder that "
-    "holds them under the names that they had.\n";
+    "\nusam-generate and usam-eval take --base NAME=FOLDER for one of them, or --models FOLDER (or USAM_MODELS) for a "
+    "folder that holds them under the names that they had.\n";
 
 class Export : public ProgramTest {
  protected:

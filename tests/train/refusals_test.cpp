@@ -25,7 +25,7 @@ TEST_F(Refusals, AllMistakesOfAConfigAtOnceBeforeAnythingIsRead) {
             "DIR/wrong.yaml:5:16: 'data.max_seconds' must be a number, got 'ten'\n"
             "DIR/wrong.yaml:7:9: unknown key 'trian' in 'recipe.llm' (did you mean 'train'?)\n"
             "DIR/wrong.yaml:9:21: 'recipe.encoders.whisper.type' is the unknown type 'wisper' (did you mean 'whisper'? "
-            "known: ced, mert and whisper)\n"
+            "known: ced, hubert, mert, wav2vec2 and whisper)\n"
             "DIR/wrong.yaml:10:22: 'trainer.max_steps' must be at least 1, got '0'\n");
   EXPECT_FALSE(std::filesystem::exists(path("run")));
 }

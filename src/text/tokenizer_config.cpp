@@ -14,6 +14,9 @@ namespace fs = std::filesystem;
 namespace {
 
 std::shared_ptr<Tokenizer> open_json_file(const std::string& file) {
+  const uintmax_t size = fs::file_size(file);
+  if (size > text::kMaxTokenizerJson)
+    user_error("{}: the file has {} bytes; a tokenizer has at most {}.", file, size, text::kMaxTokenizerJson);
   return open_tokenizer_json(read_file(file), file, text::read_side_files(fs::path(file).parent_path().string()));
 }
 

@@ -10,7 +10,6 @@
 namespace usam::text {
 namespace {
 
-constexpr size_t kMaxBytes = size_t{256} << 20;
 constexpr int kMaxDepth = 32;
 
 // Takes the vocabulary and the merges, which are nearly all of the file, out of the parser's hands one by one.
@@ -42,7 +41,8 @@ class ModelListener {
     if (event == Event::key) {
       token_ = value.get_ref<const std::string&>();
     } else if (event == Event::value && value.is_number_unsigned()) {
-      model_.vocab.emplace_back(std::move(token_), static_cast<int64_t>(std::min(value.get<uint64_t>(), uint64_t{INT64_MAX})));
+      model_.vocab.emplace_back(std::move(token_),
+                                static_cast<int64_t>(std::min(value.get<uint64_t>(), uint64_t{INT64_MAX})));
     } else {
       user_error("{}: 'model.vocab' must map every token to its id; '{}' has none.", origin_, shown(token_));
     }
@@ -263,8 +263,6 @@ std::vector<AddedToken> read_added(const JsonNode& root) {
 }  // namespace
 
 TokenizerSpec parse_tokenizer_json(std::string_view content, const std::string& origin) {
-  if (content.size() > kMaxBytes)
-    user_error("{}: the file has {} bytes; a tokenizer has at most {}.", origin, content.size(), kMaxBytes);
   TokenizerSpec spec;
   ModelListener listener(spec.model, origin);
   nlohmann::json json;

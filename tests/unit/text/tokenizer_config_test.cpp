@@ -57,6 +57,14 @@ TEST(OpenTokenizer, SaysWhatIsMissing) {
             path + "/tokenizer.json: 'model' is of type '', which is not supported; supported are: BPE.");
 }
 
+TEST(OpenTokenizer, RefusesHugeFilesUnread) {
+  test::TemporaryFolder folder;
+  const std::string file = folder.write("tokenizer.json", "{}");
+  std::filesystem::resize_file(file, uintmax_t{1} << 30);  // takes no space on disk
+  EXPECT_EQ(test::message_of([&] { open_tokenizer(file); }),
+            file + ": the file has 1073741824 bytes; a tokenizer has at most 268435456.");
+}
+
 TEST(OpenTokenizer, OfTwoFilesTakesTheOneThatItCanRead) {
   test::TemporaryFolder folder;
   const auto trained = train_sentencepiece({"dog barks"}, {.vocab_size = 300});

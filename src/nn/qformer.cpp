@@ -1,9 +1,6 @@
 // B rows, T frames, N windows that hold a frame, Q queries, K frames of a window, D hidden width, C input width.
 #include "src/nn/qformer.h"
 
-#include <map>
-#include <regex>
-
 #include "src/base/error.h"
 
 namespace usam::nn {
@@ -109,29 +106,6 @@ Frames WindowQFormerImpl::forward(const Frames& frames) {
   const auto tokens_valid = alive.view({B, windows}).repeat_interleave(Q, 1);
   return {out.view({B, windows * Q, config_.hidden}), tokens_valid,
           frames.hz / static_cast<double>(K) * static_cast<double>(Q)};
-}
-
-std::string qformer_name_from_blip2(const std::string& name) {
-  static const std::regex top("layernorm\\.(.*)"), layer("encoder\\.layer\\.(\\d+)\\.(.*)\\.(\\w+)");
-  static const std::map<std::string, std::string> parts = [] {
-    std::map<std::string, std::string> p = {{"intermediate_query.dense", "up"},
-                                            {"output_query.dense", "down"},
-                                            {"output_query.LayerNorm", "feed_forward_norm"}};
-    for (const auto& [theirs, ours] :
-         {std::pair("attention", "self_attention"), std::pair("crossattention", "cross_attention")}) {
-      for (const auto* projection : {"query", "key", "value"}) {
-        p[fmt::format("{}.attention.{}", theirs, projection)] = fmt::format("{}.{}", ours, projection);
-      }
-      p[fmt::format("{}.output.dense", theirs)] = fmt::format("{}.output", ours);
-      p[fmt::format("{}.output.LayerNorm", theirs)] = fmt::format("{}_norm", ours);
-    }
-    return p;
-  }();
-  std::smatch match;
-  if (std::regex_match(name, match, top)) return "norm." + match[1].str();
-  if (!std::regex_match(name, match, layer)) return "";
-  const auto part = parts.find(match[2]);
-  return part == parts.end() ? "" : fmt::format("layers.{}.{}.{}", match[1].str(), part->second, match[3].str());
 }
 
 }  // namespace usam::nn

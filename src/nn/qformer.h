@@ -70,8 +70,4 @@ class WindowQFormerImpl : public Bridge {
 };
 TORCH_MODULE(WindowQFormer);
 
-// The name here of a parameter of transformers' Blip2QFormerModel ("encoder.layer.0.attention.attention.query.weight"
-// -> "layers.0.self_attention.query.weight"); "" for a name that it does not know.
-std::string qformer_name_from_blip2(const std::string& name);
-
 }  // namespace usam::nn

@@ -35,7 +35,8 @@ class BridgeParity : public testing::TestWithParam<Setting> {
     const auto& llm = GetParam().llm;
     golden_ =
         std::make_unique<io::SafetensorsFile>((folder / "usam" / ("golden_" + llm + "_perclip.safetensors")).string());
-    start_ = std::make_unique<io::SafetensorsFile>((folder / "usam" / ("trainables_" + llm + ".safetensors")).string());
+    start_ = std::make_unique<io::SafetensorsFile>(
+        (folder / "usam" / "named" / ("trainables_" + llm + ".safetensors")).string());
     embedding_ =
         io::SafetensorsFile((folder / llm / "model.safetensors").string()).get("model.embed_tokens.weight").clone();
   }
@@ -44,18 +45,15 @@ class BridgeParity : public testing::TestWithParam<Setting> {
   torch::Tensor embed(const std::string& name) const { return embedding_.index_select(0, golden(name)); }
 
   // Copies the peer's parameters under `prefix` into a module; every parameter must be met, and every tensor used.
-  void load(torch::nn::Module& module, const std::string& prefix,
-            const std::function<std::string(const std::string&)>& rename) const {
+  void load(torch::nn::Module& module, const std::string& prefix) const {
     const torch::NoGradGuard no_grad;
     auto parameters = module.named_parameters();
     size_t loaded = 0;
     for (const auto& name : start_->names()) {
       if (!name.starts_with(prefix)) continue;
-      const auto ours = rename(name.substr(prefix.size()));
-      if (ours.empty()) continue;
-      auto* parameter = parameters.find(ours);
-      ASSERT_NE(parameter, nullptr) << name << " -> " << ours;
-      parameter->copy_(start_->get(name).view_as(*parameter));
+      auto* parameter = parameters.find(name.substr(prefix.size()));
+      ASSERT_NE(parameter, nullptr) << name;
+      parameter->copy_(start_->get(name));
       ++loaded;
     }
     EXPECT_EQ(loaded, parameters.size());
@@ -66,7 +64,7 @@ class BridgeParity : public testing::TestWithParam<Setting> {
     const auto ced_valid = mask("enc/valid");
     const auto whisper = golden("enc/whisper"), mert = golden("enc/mert");
     nn::LayerMix mix(mert.size(1));
-    load(*mix, "mert_mix.", [](const std::string& name) { return name; });
+    load(*mix, "mixes.mert.");
     const Frames mixed{mix->forward(mert.unbind(1)), length_mask(golden("enc/mert_len"), mert.size(2)), 75};
     const Frames speech{whisper, length_mask(golden("enc/whisper_len"), whisper.size(1)), 50};
     return nn::fuse({{golden("enc/ced"), ced_valid, 25}, speech, mixed}, ced_valid.sum(1), 25);
@@ -88,10 +86,7 @@ TEST_P(BridgeParity, FromStreamsToAudioTokensAndScores) {
   window.heads = 1;
   window.dropout = 0;
   nn::WindowQFormer qformer(window, frames.x_BTD.size(2));
-  load(*qformer, "", [](const std::string& name) -> std::string {
-    if (name == "query") return name;
-    return name.starts_with("qformer.") ? nn::qformer_name_from_blip2(name.substr(8)) : "";
-  });
+  load(*qformer, "bridge.");
   const auto tokens = qformer->forward(frames);
   expect_close(tokens.x_BTD, golden("fwd/qformer"), "qformer");
   EXPECT_TRUE(tokens.valid_BT.equal(mask("fwd/audio_mask")));
@@ -107,9 +102,7 @@ TEST_P(BridgeParity, FromStreamsToAudioTokensAndScores) {
   nn::TaskMoeConfig moe;
   moe.expert_hidden = GetParam().expert_hidden;
   nn::TaskMoe projector(moe, 64, embedding_.size(1));
-  load(*projector, "", [](const std::string& name) -> std::string {
-    return name.starts_with("experts.") || name.starts_with("prompt_fc.") || name.starts_with("router.") ? name : "";
-  });
+  load(*projector, "projector.");
   const auto projected = projector->forward(tokens, torch::stack(prompts));
   const auto valid_BT1 = tokens.valid_BT.unsqueeze(2);
   expect_close(projected.gates_BTE, golden("fwd/gate").masked_fill(~valid_BT1, 0), "gates");
@@ -118,7 +111,7 @@ TEST_P(BridgeParity, FromStreamsToAudioTokensAndScores) {
   losses::SaclmConfig config;
   config.score_hidden = 32;
   losses::Saclm saclm(config, embedding_.size(1));
-  load(*saclm, "saclm.", [](const std::string& name) { return name; });
+  load(*saclm, "saclm.");
   const auto text_BWD = torch::nn::utils::rnn::pad_sequence(texts, /*batch_first=*/true);
   const auto words_BW = length_mask(torch::tensor(words), text_BWD.size(1));
   const auto out = saclm->forward(projected.audio, {text_BWD, words_BW}, torch::eye(B, torch::kBool));

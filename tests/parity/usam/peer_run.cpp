@@ -5,7 +5,6 @@
 #include "data/loader.h"
 #include "data/sources/weighted.h"
 #include "src/base/error.h"
-#include "src/nn/qformer.h"
 
 namespace usam::test {
 namespace {
@@ -36,6 +35,7 @@ recipe:
     lora: {{rank: 8, alpha: 32, dropout: 0, targets: [q_proj, v_proj]}}
     tokenizer: {{path: {oracles}/{llm}}}
   loss: {{ce: {{weight: 1}}, saclm: {{weight: 1, score_hidden: 32}}}}
+init_from: {oracles}/usam/named/trainables_{llm}.safetensors
 trainer:
   max_steps: 4
   accumulate: 2
@@ -46,21 +46,6 @@ trainer:
 )";
 
 }  // namespace
-
-std::string name_of_peer(const std::string& peer) {
-  static const std::vector<std::pair<std::regex, std::string>> rules = {
-      {std::regex("mert_mix\\.(.*)"), "mixes.mert.$1"},
-      {std::regex("query"), "bridge.query"},
-      {std::regex("((experts|prompt_fc|router)\\..*)"), "projector.$1"},
-      {std::regex("llm\\.base_model\\.model\\.(.*\\.lora_[AB])\\.default\\.weight"), "llm.$1.weight"},
-      {std::regex("(saclm\\..*)"), "$1"},
-  };
-  if (peer.starts_with("qformer.")) return "bridge." + nn::qformer_name_from_blip2(peer.substr(8));
-  for (const auto& [pattern, ours] : rules) {
-    if (std::regex_match(peer, pattern)) return std::regex_replace(peer, pattern, ours);
-  }
-  internal_error("no name for the peer's {}", peer);
-}
 
 bool is_null(const std::string& name, const PeerSetting& setting) {
   if (name.ends_with("key.bias") || name == "saclm.aggregate.3.bias") return true;
@@ -76,28 +61,17 @@ PeerRun::PeerRun(const PeerSetting& setting, const std::string& run, const std::
                                      fmt::arg("llm", setting.llm), fmt::arg("queries", setting.queries),
                                      fmt::arg("expert_hidden", setting.expert_hidden));
   load_config(file, {overrides, false}, config_);
-  stem_ = oracles + "/usam/golden_" + setting.llm + "_perclip";
-  golden_ = std::make_unique<io::SafetensorsFile>(stem_ + ".safetensors");
+  const std::string stem = "golden_" + setting.llm + "_perclip";
+  history_ = Json::parse(std::ifstream(oracles + "/usam/" + stem + ".json")).at("history");
+  golden_ = std::make_unique<io::SafetensorsFile>(oracles + "/usam/named/" + stem + ".safetensors");
   source_ = data::open_manifests(config_.data.train);
-  recipes::RecipeInit init;
-  init.seed = static_cast<uint64_t>(config_.seed);
-  recipe = std::dynamic_pointer_cast<recipes::UsamRecipe>(recipes::recipe_registry().build(config_.recipe, init));
-  load_initial(oracles + "/usam/trainables_" + setting.llm + ".safetensors");
+  recipe = std::dynamic_pointer_cast<recipes::UsamRecipe>(recipes::build_recipe(config_, *source_));
   recipe->train(true);
-}
-
-void PeerRun::load_initial(const std::string& file) {
-  const torch::NoGradGuard no_grad;
-  auto mine = parameters();
-  const io::SafetensorsFile start(file);
-  for (const auto& name : start.names()) {
-    const auto found = mine.find(name_of_peer(name));
-    if (found == mine.end()) internal_error("usam trains no {}, the peer {}", name_of_peer(name), name);
-    found->second.copy_(start.get(name).view_as(found->second));
-  }
-  if (start.names().size() != mine.size()) {
+  // What init_from lays over the initial values is all that is trained.
+  const io::SafetensorsFile start(config_.init_from.front().value);
+  const auto mine = parameters();
+  if (start.names().size() != mine.size())
     internal_error("usam trains {} tensors, the peer {}", mine.size(), start.names().size());
-  }
 }
 
 std::map<std::string, torch::Tensor> PeerRun::parameters() {
@@ -109,7 +83,7 @@ std::map<std::string, torch::Tensor> PeerRun::parameters() {
 std::map<std::string, torch::Tensor> PeerRun::golden_parameters(const std::string& prefix) const {
   std::map<std::string, torch::Tensor> all;
   for (const auto& name : golden_->names()) {
-    if (name.starts_with(prefix + "/")) all[name_of_peer(name.substr(prefix.size() + 1))] = golden(name);
+    if (name.starts_with(prefix + "/")) all[name.substr(prefix.size() + 1)] = golden(name);
   }
   return all;
 }
@@ -134,10 +108,6 @@ std::vector<Json> PeerRun::metrics() const {
   std::ifstream in(config_.run.dir.value + "/metrics.jsonl");
   for (std::string line; std::getline(in, line);) rows.push_back(Json::parse(line));
   return rows;
-}
-
-Json PeerRun::history() const {
-  return Json::parse(std::ifstream(stem_ + ".json")).at("history");
 }
 
 }  // namespace usam::test

@@ -26,8 +26,6 @@ inline void PrintTo(const PeerSetting& setting, std::ostream* out) {
 }
 inline const std::vector<PeerSetting> kPeerSettings = {{"qwen2", 1, "null"}, {"llama", 2, "48"}};
 
-// A peer's parameter under usam's name.
-std::string name_of_peer(const std::string& peer);
 // Parameters whose gradient is zero but for rounding (peer/NOTES.md): a softmax over one key, or the same constant for
 // every entry of a softmax.
 bool is_null(const std::string& name, const PeerSetting& setting);
@@ -45,7 +43,7 @@ class PeerRun {
 
   // A tensor of the peer's dump, and its steps from golden_*.json.
   torch::Tensor golden(const std::string& name) const { return golden_->get(name).clone(); }
-  Json history() const;
+  const Json& history() const { return history_; }
   // The tensors `PREFIX/...` of the dump under usam's names.
   std::map<std::string, torch::Tensor> golden_parameters(const std::string& prefix) const;
 
@@ -53,9 +51,7 @@ class PeerRun {
   recipes::UsamModel& model() { return dynamic_cast<recipes::UsamModel&>(recipe->module()); }
 
  private:
-  void load_initial(const std::string& file);
-
-  std::string stem_;
+  Json history_;
   recipes::RunConfig config_;
   std::shared_ptr<const data::Source> source_;
   std::unique_ptr<io::SafetensorsFile> golden_;

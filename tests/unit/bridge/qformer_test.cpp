@@ -78,30 +78,6 @@ TEST(WindowQFormer, DropoutDrawsInTrainingOnly) {
   EXPECT_TRUE(qformer->forward(frames).x_BTD.equal(qformer->forward(frames).x_BTD));
 }
 
-TEST(WindowQFormer, NamesOfBlip2AreKnown) {
-  WindowQFormer qformer(small(), 6);
-  const std::vector<std::string> projections = {"query", "key", "value"};
-  std::vector<std::string> theirs = {"layernorm"};
-  for (const std::string layer : {"encoder.layer.0.", "encoder.layer.1."}) {
-    for (const std::string attention : {"attention", "crossattention"}) {
-      for (const auto& p : projections) theirs.push_back(layer + attention + ".attention." + p);
-      theirs.push_back(layer + attention + ".output.dense");
-      theirs.push_back(layer + attention + ".output.LayerNorm");
-    }
-    for (const std::string part : {"intermediate_query.dense", "output_query.dense", "output_query.LayerNorm"})
-      theirs.push_back(layer + part);
-  }
-  std::set<std::string> found = {"query"};
-  for (const auto& name : theirs) {
-    for (const std::string leaf : {".weight", ".bias"}) found.insert(qformer_name_from_blip2(name + leaf));
-  }
-  std::set<std::string> ours;
-  for (const auto& p : qformer->named_parameters()) ours.insert(p.key());
-  EXPECT_EQ(found, ours);
-  EXPECT_EQ(qformer_name_from_blip2("encoder.layer.0.intermediate.dense.weight"), "");
-  EXPECT_EQ(qformer_name_from_blip2("embeddings.weight"), "");
-}
-
 TEST(WindowQFormerOptions, AreReadAndRefused) {
   const usam::test::TemporaryFolder folder;
   WindowQFormerConfig c;

@@ -44,6 +44,10 @@ void describe(Fields& f, RunFolderConfig& c) {
 
 void describe(Fields& f, ParallelConfig& c) {
   f.choice("strategy", c.strategy, {{"ddp", Strategy::kDdp}}, "how several ranks share the work").resumable();
+  f("patience", c.patience, "seconds without a sign of life after which a rank counts as lost and the others end")
+      .at_least(1)
+      .at_most(86400)
+      .resumable();
 }
 
 void describe(Fields& f, RunConfig& c) {

@@ -24,6 +24,7 @@ struct RunFolderConfig {
 enum class Strategy { kDdp };
 struct ParallelConfig {
   Strategy strategy = Strategy::kDdp;
+  double patience = 30;  // seconds without a sign of life after which a rank counts as lost
 };
 
 // Every key of a config file (architecture.md section 3).

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <string>
 #include <vector>
 
@@ -31,34 +32,61 @@ struct EndedRank {
   std::string output, errors;
 };
 
-// Starts a command line as `world` processes that meet at the loopback, as a launcher would, and waits for them.
-inline std::vector<EndedRank> run_ranks(int world, uint16_t port, const std::string& command) {
-  const TemporaryFolder folder;
-  auto file = [&folder](int rank, const char* kind) {
-    return (folder.path() / (std::to_string(rank) + kind)).string();
-  };
-  std::vector<pid_t> processes;
-  for (int rank = 0; rank < world; ++rank) {
-    const std::string line = "exec env RANK=" + std::to_string(rank) + " WORLD_SIZE=" + std::to_string(world) +
-                             " MASTER_ADDR=127.0.0.1 MASTER_PORT=" + std::to_string(port) + " OMP_NUM_THREADS=1 " +
-                             command + " > " + file(rank, ".out") + " 2> " + file(rank, ".err");
-    const char* arguments[] = {"sh", "-c", line.c_str(), nullptr};
-    pid_t process = 0;
-    EXPECT_EQ(posix_spawn(&process, "/bin/sh", nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
-    processes.push_back(process);
+// A command line as `world` processes that meet at the loopback, as a launcher would start them.
+class Ranks {
+ public:
+  Ranks(int world, uint16_t port, const std::string& command) {
+    for (int rank = 0; rank < world; ++rank) {
+      const std::string line = "exec env RANK=" + std::to_string(rank) + " WORLD_SIZE=" + std::to_string(world) +
+                               " MASTER_ADDR=127.0.0.1 MASTER_PORT=" + std::to_string(port) + " OMP_NUM_THREADS=1 " +
+                               command + " > " + file(rank, ".out") + " 2> " + file(rank, ".err");
+      const char* arguments[] = {"sh", "-c", line.c_str(), nullptr};
+      pid_t process = 0;
+      EXPECT_EQ(posix_spawn(&process, "/bin/sh", nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
+      processes_.push_back(process);
+    }
   }
-  auto text_of = [](const std::string& path) {
-    std::ifstream stream(path);
-    return std::string(std::istreambuf_iterator<char>(stream), {});
-  };
-  std::vector<EndedRank> ended;
-  for (int rank = 0; rank < world; ++rank) {
+  ~Ranks() {
+    for (const pid_t process : processes_) {
+      if (process == 0) continue;
+      kill(process, SIGKILL);
+      waitpid(process, nullptr, 0);
+    }
+  }
+  Ranks(const Ranks&) = delete;
+  Ranks& operator=(const Ranks&) = delete;
+
+  void send(int rank, int signal) const { EXPECT_EQ(kill(processes_.at(static_cast<size_t>(rank)), signal), 0); }
+  // Waits for one of them.
+  EndedRank wait_for(int rank) {
+    pid_t& process = processes_.at(static_cast<size_t>(rank));
     int status = 0;
-    waitpid(processes[static_cast<size_t>(rank)], &status, 0);
-    ended.push_back(
-        {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of(file(rank, ".out")), text_of(file(rank, ".err"))});
+    waitpid(process, &status, 0);
+    process = 0;
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text(file(rank, ".out")), text(file(rank, ".err"))};
   }
-  return ended;
+  // Waits for all.
+  std::vector<EndedRank> wait() {
+    std::vector<EndedRank> ended;
+    for (size_t rank = 0; rank < processes_.size(); ++rank) ended.push_back(wait_for(static_cast<int>(rank)));
+    return ended;
+  }
+
+ private:
+  std::string file(int rank, const char* kind) const {
+    return (folder_.path() / (std::to_string(rank) + kind)).string();
+  }
+  static std::string text(const std::string& path) {
+    std::ifstream stream(path);
+    return {std::istreambuf_iterator<char>(stream), {}};
+  }
+
+  TemporaryFolder folder_;
+  std::vector<pid_t> processes_;
+};
+
+inline std::vector<EndedRank> run_ranks(int world, uint16_t port, const std::string& command) {
+  return Ranks(world, port, command).wait();
 }
 
 }  // namespace usam::test

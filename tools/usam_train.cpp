@@ -1,5 +1,6 @@
 // usam-train: trains what a config says, or checks it.
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
@@ -33,15 +34,17 @@ std::function<std::map<std::string, double>()> task_figures(Recipe& recipe, cons
 }
 
 // The ranks of this run. Only the first one tells what is going on; the others speak up when something is wrong.
-std::shared_ptr<dist::Communicator> join_ranks(const dist::Launch& launch) {
+std::shared_ptr<dist::Communicator> join_ranks(const dist::Launch& launch, double patience) {
   if (launch.world > 1) log::set_prefix(fmt::format("[rank {}] ", launch.rank));
   if (launch.rank > 0 && log::level() < log::Level::kWarn) log::set_level(log::Level::kWarn);
-  return dist::connect(launch);
+  dist::Patience limits;
+  limits.for_signs = std::chrono::milliseconds(std::llround(1000 * patience));
+  return dist::connect(launch, limits);
 }
 
 int train(recipes::RunConfig& config, const std::string& resume) {
   const dist::Launch launch = dist::read_launch();
-  const auto ranks = join_ranks(launch);
+  const auto ranks = join_ranks(launch, config.parallel.patience);
   const std::string run = config.run.dir.value;
   const std::string checkpoint = choose_resume(run, resume);
   if (!checkpoint.empty()) check_resumed_config(checkpoint, config);

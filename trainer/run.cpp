@@ -106,18 +106,37 @@ Outcome Trainer::run() {
   while (state_.step < total_) {
     try {
       record(step());
-    } catch (const c10::Error&) {
-      log::error("Step {} failed on the samples {}.", state_.step + 1, join_words(keys_under_way_));
+      const bool improved = parts_.valid && is_due(config_.eval_every) && evaluate_and_compare();
+      const bool stop = stop_requested() && state_.step < total_;
+      if (is_due(config_.save_every) || improved || stop) save();
+      if (stop) return Outcome::kPreempted;
+    } catch (const UserError&) {
+      throw;
+    } catch (const TrainingFailed&) {
+      throw;
+    } catch (const std::exception& e) {
+      explain_failure(e);
       throw;
     }
-    const bool improved = parts_.valid && is_due(config_.eval_every) && evaluate_and_compare();
-    const bool stop = stop_requested() && state_.step < total_;
-    if (is_due(config_.save_every) || improved || stop) save();
-    if (stop) return Outcome::kPreempted;
   }
   progress_.clear();
   if (is_first()) log::info("{} is finished after {} steps.", parts_.run, state_.step);
   return Outcome::kFinished;
+}
+
+void Trainer::at(const std::string& phase) {
+  parts_.ranks->doing(fmt::format("step {}, {}", state_.step + 1, phase));
+}
+
+// What else than the exception's text helps: the samples whose computation failed, or the rank that was lost. Torch's
+// own exceptions are about the former, all others in a run of several ranks (Gloo's, NCCL's) about the latter.
+void Trainer::explain_failure(const std::exception& e) {
+  progress_.clear();
+  if (dynamic_cast<const c10::Error*>(&e) && !dynamic_cast<const c10::DistError*>(&e)) {
+    log::error("Step {} failed on the samples {}.", state_.step + 1, join_words(keys_under_way_));
+  } else if (const std::string lost = parts_.ranks->diagnosis(); !lost.empty()) {
+    log::error("Step {} could not be ended. {}", state_.step + 1, lost);
+  }
 }
 
 // What the ranks must have in common. The data's size stands for the manifests, which each rank reads by itself.
@@ -165,6 +184,7 @@ void Trainer::record(const StepRecord& record) {
 
 // Evaluates, records, and says whether this is the best state so far.
 bool Trainer::evaluate_and_compare() {
+  at("evaluation");
   const Stopwatch clock;
   const Figures figures = evaluate();
   progress_.clear();
@@ -191,6 +211,7 @@ bool Trainer::stop_requested() {
 }
 
 void Trainer::save() {
+  at("saving");
   progress_.clear();
   state_.bad_steps = guard_.in_a_row();
   on_first_rank([this] {

@@ -34,10 +34,10 @@ StepRecord Trainer::step() {
   for (torch::Tensor& parameter : parameters_) parameter.mutable_grad() = torch::Tensor();
   for (const data::Batch& batch : batches) {
     seed_default_generators(draw_key(state_.seed, "dropout", state_.step, place_in_step(losses.size())));
+    at("forward");
     const StepOutput output = forward(batch);
     const torch::Tensor loss = touch(weighted_loss(output.terms, counts), parameters_);
-    if (&batch == &batches.back()) gradients_->expect_last_backward();
-    loss.backward();
+    backward(loss, &batch == &batches.back());
     losses.push_back(loss.detach());
     tally.add(output);
   }
@@ -61,6 +61,7 @@ StepRecord Trainer::step() {
 
 // This rank's micro-batches of the next step: as many on every rank, fewer than usual at the end of an epoch.
 std::vector<data::Batch> Trainer::fetch() {
+  at("data");
   if (!stream_) stream_ = parts_.train.open(state_.cursor);
   std::vector<data::Batch> batches;
   for (int64_t round = rounds_up(micro_batches_of_step(), parts_.ranks->world()); round > 0; --round) {
@@ -84,6 +85,12 @@ StepOutput Trainer::forward(const data::Batch& batch) {
   keys_under_way_ = batch.keys;
   AutocastScope autocast(device_, config_.precision);
   return parts_.recipe->forward(batch.to(device_));
+}
+
+void Trainer::backward(const torch::Tensor& loss, bool is_last) {
+  at("backward");
+  if (is_last) gradients_->expect_last_backward();
+  loss.backward();
 }
 
 // Names the samples of the micro-batches whose loss is not finite, or of the whole step where only a gradient is to

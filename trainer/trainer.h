@@ -58,6 +58,7 @@ class Trainer {
   std::vector<data::Batch> fetch();
   Counts count(const std::vector<data::Batch>& batches);
   StepOutput forward(const data::Batch& batch);
+  void backward(const torch::Tensor& loss, bool is_last);
   void drop(const StepRecord& record, const std::vector<data::Batch>& batches,
             const std::vector<torch::Tensor>& losses);
   void advance();
@@ -71,6 +72,8 @@ class Trainer {
   void save();
   void open_run();
   Agreement agreement() const;
+  void at(const std::string& phase);
+  void explain_failure(const std::exception& e);
   void on_first_rank(const std::function<void()>& work);
   bool is_first() const { return parts_.ranks->rank() == 0; }
   bool is_due(int64_t every) const { return state_.step % every == 0 || state_.step == total_; }

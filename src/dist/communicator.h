@@ -2,6 +2,7 @@
 #include <torch/torch.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace usam::dist {
@@ -20,6 +21,10 @@ class Communicator {
   virtual std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) = 0;
   // Returns when every rank has called it.
   virtual void barrier() = 0;
+  // Notes what this rank is at, for the messages of the others when it is lost: "step 12, forward".
+  virtual void doing(const std::string&) {}
+  // After a failure: which rank is lost and what it was at, in a sentence; "" where all are well. May wait a while.
+  virtual std::string diagnosis() { return ""; }
 };
 
 // One rank, alone: nothing to do.

@@ -24,10 +24,10 @@ namespace {
 
 using Gloo = c10d::ProcessGroupGloo;
 
-c10::intrusive_ptr<c10d::Store> meeting_point(const Launch& launch, std::chrono::seconds patience) {
+c10::intrusive_ptr<c10d::Store> meeting_point(const Launch& launch, std::chrono::milliseconds patience, bool serves) {
   c10d::TCPStoreOptions options;
   options.port = launch.port;
-  options.isServer = launch.rank == 0 && !launch.agent_serves;
+  options.isServer = serves;
   options.waitWorkers = false;  // connecting waits for everybody anyway
   options.timeout = patience;
   try {
@@ -53,7 +53,7 @@ std::vector<std::shared_ptr<::gloo::transport::Device>> network(const Launch& la
 }
 
 c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch,
-                                            std::chrono::seconds patience) {
+                                            std::chrono::milliseconds patience) {
   auto options = Gloo::Options::create(patience);
   options->devices = network(launch);
   return c10::make_intrusive<Gloo>(c10::make_intrusive<c10d::PrefixStore>("gloo/", store),
@@ -62,7 +62,7 @@ c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store
 
 #ifdef USAM_CUDA
 c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch,
-                                            std::chrono::seconds patience) {
+                                            std::chrono::milliseconds patience) {
   auto options = c10d::ProcessGroupNCCL::Options::create();
   options->timeout = patience;
   return c10::make_intrusive<c10d::ProcessGroupNCCL>(c10::make_intrusive<c10d::PrefixStore>("nccl/", store),
@@ -73,14 +73,13 @@ c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store
 
 }  // namespace
 
-ProcessRanks::ProcessRanks(const Launch& launch, std::chrono::seconds patience)
-    : rank_(launch.rank), world_(launch.world) {
+ProcessRanks::ProcessRanks(const Launch& launch, const Patience& patience) : rank_(launch.rank), world_(launch.world) {
   using Group = c10d::ProcessGroup;
-  auto store = meeting_point(launch, patience);
+  auto store = meeting_point(launch, patience.to_meet, launch.rank == 0 && !launch.agent_serves);
   group_ = c10::make_intrusive<Group>(store, static_cast<int>(rank_), static_cast<int>(world_));
   group_->setDefaultBackend(Group::BackendType::GLOO);
   try {
-    group_->setBackend(c10::kCPU, Group::BackendType::GLOO, make_gloo(store, launch, patience));
+    group_->setBackend(c10::kCPU, Group::BackendType::GLOO, make_gloo(store, launch, patience.to_meet));
   } catch (const c10::Error& e) {
     user_error("Rank {} of {} cannot connect to the other ranks: {}", rank_, world_, e.what_without_backtrace());
   }
@@ -88,9 +87,13 @@ ProcessRanks::ProcessRanks(const Launch& launch, std::chrono::seconds patience)
   if (const auto device = local_device(launch); device.is_cuda()) {
     c10::cuda::set_device(device.index());
     group_->setBoundDeviceId(device);
-    group_->setBackend(c10::kCUDA, Group::BackendType::NCCL, make_nccl(store, launch, patience));
+    group_->setBackend(c10::kCUDA, Group::BackendType::NCCL, make_nccl(store, launch, patience.to_meet));
   }
 #endif
+  // A connection of its own, which never waits behind the operations' traffic, nor longer than a sign may take.
+  heartbeat_ = std::make_unique<Heartbeat>(
+      c10::make_intrusive<c10d::PrefixStore>("heartbeat/", meeting_point(launch, patience.for_signs, false)), rank_,
+      world_, patience.for_signs);
   barrier();  // rank 0 may serve the store: it must not be done before the others have connected
 }
 
@@ -127,8 +130,8 @@ void ProcessRanks::barrier() {
   group_->getBackend(c10::kCPU)->barrier()->wait();
 }
 
-std::shared_ptr<Communicator> connect(const Launch& launch) {
-  return launch.world == 1 ? single_rank() : std::make_shared<ProcessRanks>(launch);
+std::shared_ptr<Communicator> connect(const Launch& launch, const Patience& patience) {
+  return launch.world == 1 ? single_rank() : std::make_shared<ProcessRanks>(launch, patience);
 }
 
 }  // namespace usam::dist

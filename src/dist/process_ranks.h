@@ -2,23 +2,32 @@
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include "src/dist/communicator.h"
+#include "src/dist/heartbeat.h"
 #include "src/dist/launch.h"
 
 namespace usam::dist {
 
+// How long ranks wait for each other.
+struct Patience {
+  std::chrono::milliseconds to_meet = std::chrono::minutes(10);  // and for one operation
+  std::chrono::milliseconds for_signs = std::chrono::seconds(30);
+};
+
 // Ranks that are processes, over c10d: Gloo for tensors on the CPU and, in a CUDA build on a machine with GPUs, NCCL
 // for those on the rank's GPU. GLOO_SOCKET_IFNAME picks Gloo's network interface. A rank that dies makes the operations
-// of the others throw.
+// of the others throw, or ends them (heartbeat.h).
 class ProcessRanks final : public Communicator {
  public:
   // Meets the others; returns when all are connected. UserError names host and port when they are not reached in time.
-  explicit ProcessRanks(const Launch& launch, std::chrono::seconds patience = std::chrono::minutes(10));
+  explicit ProcessRanks(const Launch& launch, const Patience& patience = {});
   int64_t rank() const override { return rank_; }
   int64_t world() const override { return world_; }
   void all_reduce(torch::Tensor& tensor) override;
   void broadcast(torch::Tensor& tensor, int64_t root) override;
   std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) override;
   void barrier() override;
+  void doing(const std::string& what) override { heartbeat_->doing(what); }
+  std::string diagnosis() override { return heartbeat_->diagnosis(); }
   // For c10d::Reducer.
   const c10::intrusive_ptr<c10d::ProcessGroup>& group() const { return group_; }
 
@@ -27,9 +36,10 @@ class ProcessRanks final : public Communicator {
 
   int64_t rank_, world_;
   c10::intrusive_ptr<c10d::ProcessGroup> group_;
+  std::unique_ptr<Heartbeat> heartbeat_;
 };
 
 // The ranks of this run: processes where the launcher started several, else one alone.
-std::shared_ptr<Communicator> connect(const Launch& launch);
+std::shared_ptr<Communicator> connect(const Launch& launch, const Patience& patience = {});
 
 }  // namespace usam::dist

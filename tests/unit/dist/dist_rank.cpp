@@ -10,7 +10,7 @@
 int main(int argc, char** argv) {
   try {
     const auto launch = usam::dist::read_launch();
-    const auto all = std::make_shared<usam::dist::ProcessRanks>(launch, std::chrono::seconds(20));
+    const auto all = std::make_shared<usam::dist::ProcessRanks>(launch, usam::dist::Patience{std::chrono::seconds(20)});
     auto& ranks = *all;
     if (argc > 1 && std::strcmp(argv[1], "die") == 0) {
       if (ranks.rank() == 1) _exit(9);

@@ -56,7 +56,7 @@ TEST(ProcessRanks, NamesTheAddressThatItCannotReach) {
   launch.host = "127.0.0.1";
   launch.port = free_port();
   try {
-    ProcessRanks ranks(launch, std::chrono::seconds(1));
+    ProcessRanks ranks(launch, {std::chrono::seconds(1)});
     FAIL() << "connected to nobody";
   } catch (const UserError& e) {
     EXPECT_TRUE(std::string(e.what()).starts_with("Rank 1 of 2 cannot reach 127.0.0.1:" + std::to_string(launch.port) +

@@ -1,5 +1,5 @@
 # Each target is one script that works as the first command after a clone: it sets up and builds what it needs.
-.PHONY: setup build quickstart test format format-check lint cuda-check gcc-check fuzz
+.PHONY: setup build quickstart test bench format format-check lint cuda-check gcc-check fuzz
 
 setup:
 	tools/setup
@@ -9,6 +9,8 @@ quickstart: build
 	tools/quickstart/run
 test:
 	tools/test
+bench:
+	tools/bench/run
 format:
 	tools/format
 format-check:

@@ -22,8 +22,8 @@ struct AnsweredSet {
 AnsweredSet answer(Recipe& recipe, const std::vector<data::ManifestConfig>& manifests, const RunConfig& config,
                    bool explains, std::shared_ptr<data::SkipList> skips);
 
-// The metrics of a set as "task/metric", for the trainer to compare checkpoints by, and "tasks/error": the mean over the
-// tasks of WER (1 at most), 1 - mAP, 1 - accuracy or 1 - BLEU, the first of these that a task has.
+// The metrics of a set as "task/metric", for the trainer to compare checkpoints by, and "tasks/error": the mean over
+// the tasks of WER (1 at most), 1 - mAP, 1 - accuracy or 1 - BLEU, the first of these that a task has.
 std::map<std::string, double> figures(const Json& report);
 
 }  // namespace usam::recipes

@@ -1,5 +1,4 @@
 // usam-eval: answers of a checkpoint over the test sets of a config, and their metrics.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 
@@ -9,9 +8,9 @@
 #include "recipes/validate.h"
 #include "src/base/fs.h"
 #include "src/base/log.h"
-#include "src/base/program.h"
 #include "src/dist/launch.h"
 #include "src/eval/report.h"
+#include "tools/command_line.h"
 
 namespace {
 
@@ -67,7 +66,6 @@ int main(int argc, char** argv) {
       "Evaluates a checkpoint on data.test of a config; model, prompts and tokenizer come from the checkpoint.",
       "usam-eval");
   Arguments arguments;
-  app.set_version_flag("--version", version());
   app.add_option("CONFIG", arguments.config, "YAML file with data.test and evaluate")->required();
   app.add_option("OVERRIDES", arguments.overrides, "key.sub=value, laid over the file");
   app.add_option("--checkpoint", arguments.checkpoint, "a checkpoint; default: best of run.dir");
@@ -81,10 +79,5 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   app.add_flag("--explain", arguments.explains,
                "also write explained.jsonl: kept frames and router weights of every clip");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? kDone : kUserError;
-  }
-  return run_program([&] { return evaluate(arguments); });
+  return run_app(app, argc, argv, [&] { return evaluate(arguments); });
 }

@@ -1,5 +1,4 @@
 // usam-generate: answers of a checkpoint for audio files, one JSON object a line.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "data/loader.h"
@@ -9,8 +8,8 @@
 #include "recipes/run.h"
 #include "src/base/error.h"
 #include "src/base/json.h"
-#include "src/base/program.h"
 #include "src/dist/launch.h"
+#include "tools/command_line.h"
 
 namespace {
 
@@ -56,7 +55,6 @@ int generate(const Arguments& arguments) {
 int main(int argc, char** argv) {
   CLI::App app("Prints what a checkpoint answers for audio files, one JSON object a line.", "usam-generate");
   Arguments arguments;
-  app.set_version_flag("--version", version());
   app.add_option("--checkpoint", arguments.checkpoint, "a checkpoint, like RUN/best")->required();
   app.add_option("--task", arguments.task, "task whose prompt is used: ASR, SEC, MC, ...")->required();
   app.add_option("--prompt", arguments.prompt,
@@ -69,10 +67,5 @@ int main(int argc, char** argv) {
       ->take_all()
       ->allow_extra_args(false);
   app.add_option("AUDIO", arguments.audio, "audio files")->required();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? kDone : kUserError;
-  }
-  return run_program([&] { return generate(arguments); });
+  return run_app(app, argc, argv, [&] { return generate(arguments); });
 }

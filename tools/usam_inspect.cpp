@@ -1,8 +1,7 @@
 // usam-inspect: what the parts of a run compute and hold, one subcommand for each.
-#include <CLI/CLI.hpp>
 #include <iostream>
 
-#include "src/base/program.h"
+#include "tools/command_line.h"
 #include "tools/inspect/commands.h"
 
 namespace {
@@ -89,17 +88,11 @@ int run(const CLI::App& app, const Arguments& arguments) {
 int main(int argc, char** argv) {
   CLI::App app("Shows what the parts of a run compute and hold.", "usam-inspect");
   Arguments arguments;
-  app.set_version_flag("--version", version());
   app.require_subcommand(1);
   add_encode(app, arguments.encode);
   add_logits(app, arguments.logits);
   add_merge(app, arguments.merge);
   add_export(app, arguments);
   add_others(app, arguments);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? kDone : kUserError;
-  }
-  return run_program([&] { return run(app, arguments); });
+  return run_app(app, argc, argv, [&] { return run(app, arguments); });
 }

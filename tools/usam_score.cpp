@@ -1,11 +1,10 @@
 // usam-score: metrics of a file of hypotheses, without a model.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "src/base/fs.h"
-#include "src/base/program.h"
 #include "src/eval/evaluate_config.h"
 #include "src/eval/report.h"
+#include "tools/command_line.h"
 
 namespace {
 
@@ -17,7 +16,6 @@ struct Arguments {
 };
 
 void add_options(CLI::App& app, Arguments& arguments) {
-  app.set_version_flag("--version", usam::version());
   app.add_option("FILE", arguments.file,
                  R"(hypotheses, one JSON object a line: {"key", "task"?, "ref" | "refs", "hyp"} )"
                  R"(or {"key", "tags": [...], "scores": {tag: p}})")
@@ -60,10 +58,5 @@ int main(int argc, char** argv) {
   CLI::App app("Scores a file of hypotheses and prints the metrics as JSON (fractions, not percent).", "usam-score");
   Arguments arguments;
   add_options(app, arguments);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? usam::kDone : usam::kUserError;
-  }
-  return usam::run_program([&] { return score(arguments); });
+  return usam::run_app(app, argc, argv, [&] { return score(arguments); });
 }

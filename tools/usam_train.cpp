@@ -1,5 +1,4 @@
 // usam-train: trains what a config says, or checks it.
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -8,9 +7,9 @@
 #include "recipes/run.h"
 #include "recipes/validate.h"
 #include "src/base/log.h"
-#include "src/base/program.h"
 #include "src/dist/process_ranks.h"
 #include "src/eval/report.h"
+#include "tools/command_line.h"
 #include "trainer/run_folder.h"
 #include "trainer/trainer.h"
 
@@ -97,7 +96,6 @@ int main(int argc, char** argv) {
   CLI::App app("Trains what a config says. RUN/best and RUN/last are the checkpoints; run it again to continue.",
                "usam-train");
   Arguments arguments;
-  app.set_version_flag("--version", version());
   app.add_option("CONFIG", arguments.config, "YAML file: one file, one run")->required();
   app.add_option("OVERRIDES", arguments.overrides, "key.sub=value, laid over the file");
   auto* validate =
@@ -114,10 +112,5 @@ int main(int argc, char** argv) {
     recipes::RunConfig defaults;
     return "Keys of a config:\n" + help_text(defaults);
   });
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? kDone : kUserError;
-  }
-  return run_program([&] { return run(arguments); });
+  return run_app(app, argc, argv, [&] { return run(arguments); });
 }

@@ -22,7 +22,8 @@ TEST_F(Tokens, AnswersEveryLine) {
   EXPECT_NE(std::find(ids.begin(), ids.end(), tokenizer_->eos()), ids.end());
   EXPECT_EQ(first["decoded"], "one</s> two");
   EXPECT_EQ(first["decoded_skip_special"], tokenizer_->decode(ids));
-  EXPECT_EQ(got.output.substr(end + 1), R"({"ids":[],"decoded":"","decoded_skip_special":""})" "\n");
+  EXPECT_EQ(got.output.substr(end + 1), R"({"ids":[],"decoded":"","decoded_skip_special":""})"
+                                        "\n");
 }
 
 TEST_F(Tokens, UserErrors) {

@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "recipes/bases.h"
 #include "recipes/evaluation.h"
 #include "recipes/run.h"
 #include "recipes/validate.h"
@@ -10,6 +9,7 @@
 #include "src/base/log.h"
 #include "src/dist/launch.h"
 #include "src/eval/report.h"
+#include "tools/base_options.h"
 #include "tools/command_line.h"
 
 namespace {
@@ -71,12 +71,7 @@ int main(int argc, char** argv) {
   app.add_option("--checkpoint", arguments.checkpoint, "a checkpoint; default: best of run.dir");
   app.add_option("--output", arguments.output,
                  "folder for metrics.json and hypotheses.jsonl; default: evaluation/ in the run's folder");
-  app.add_option("--models", arguments.bases.models,
-                 "folder that holds the base models under the names that they had; default: USAM_MODELS, if set, else "
-                 "as CONFIG says");
-  app.add_option("--base", arguments.bases.named, "NAME=FOLDER: where one base model lies, like llm=/models/llama")
-      ->take_all()
-      ->allow_extra_args(false);
+  add_base_options(app, arguments.bases, ", else as CONFIG says");
   app.add_flag("--explain", arguments.explains,
                "also write explained.jsonl: kept frames and router weights of every clip");
   return run_app(app, argc, argv, [&] { return evaluate(arguments); });

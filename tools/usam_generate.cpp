@@ -4,11 +4,11 @@
 #include "data/loader.h"
 #include "data/sources/files.h"
 #include "recipes/answers.h"
-#include "recipes/bases.h"
 #include "recipes/run.h"
 #include "src/base/error.h"
 #include "src/base/json.h"
 #include "src/dist/launch.h"
+#include "tools/base_options.h"
 #include "tools/command_line.h"
 
 namespace {
@@ -61,11 +61,7 @@ int main(int argc, char** argv) {
                  "text instead of the task's prompt; <audio> marks the place of the audio (default: first)");
   app.add_option("--max-new-tokens", arguments.max_new_tokens,
                  "longest answer; default: evaluate.max_new_tokens of the checkpoint");
-  app.add_option("--models", arguments.bases.models,
-                 "folder that holds the base models under the names that they had; default: USAM_MODELS, if set");
-  app.add_option("--base", arguments.bases.named, "NAME=FOLDER: where one base model lies, like llm=/models/llama")
-      ->take_all()
-      ->allow_extra_args(false);
+  add_base_options(app, arguments.bases);
   app.add_option("AUDIO", arguments.audio, "audio files")->required();
   return run_app(app, argc, argv, [&] { return generate(arguments); });
 }

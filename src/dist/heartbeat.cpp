@@ -10,6 +10,8 @@ namespace {
 
 constexpr const char* kLoss = "loss";  // the key that the first sentence about a lost rank stands under
 constexpr const char* kLeft = "left";
+constexpr const char* kNoStore =
+    "The ranks' store is gone, and with it the process that keeps it (rank 0, or torchrun).";
 
 std::string key_of(int64_t rank) {
   return "rank/" + std::to_string(rank);
@@ -47,7 +49,7 @@ Heartbeat::Heartbeat(c10::intrusive_ptr<c10d::Store> board, int64_t rank, int64_
         beat();
         watch();
       } catch (const std::exception&) {
-        note_loss("The ranks' store is gone, and with it the process that keeps it (rank 0, or torchrun).");
+        note_loss(kNoStore);
       }
       lock.lock();
       if (!loss_.empty()) break;
@@ -125,7 +127,7 @@ std::string Heartbeat::diagnosis() {
                              activity(sign));
       }
     } catch (const std::exception&) {
-      return "The ranks' store is gone, and with it the process that keeps it (rank 0, or torchrun).";
+      return kNoStore;
     }
     lock.lock();
     changed_.wait_for(lock, patience_ / 10, [this] { return !loss_.empty(); });

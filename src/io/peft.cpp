@@ -7,6 +7,7 @@
 
 #include "src/base/error.h"
 #include "src/base/fs.h"
+#include "src/tensor/finite.h"
 
 namespace usam::io {
 
@@ -111,8 +112,7 @@ PeftAdapter read_peft_adapter(const std::string& folder) {
   }
   auto problems = tensor_problems(adapter);
   for (const auto& [name, tensor] : adapter.tensors)
-    if (!torch::isfinite(tensor).all().item<bool>())
-      problems.push_back(fmt::format("tensor '{}' holds NaN or infinity", name));
+    if (!all_finite(tensor)) problems.push_back(fmt::format("tensor '{}' holds NaN or infinity", name));
   if (!problems.empty())
     user_error("{}: usam cannot use this adapter:\n  {}", config_path(folder), fmt::join(problems, "\n  "));
   return adapter;

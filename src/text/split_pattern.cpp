@@ -93,16 +93,24 @@ size_t spaces_end(Cursor at) {
   return at.done() || last == first ? at.at() : last;
 }
 
-class Gpt2Pattern final : public SplitPattern {
+// Patterns that match at every place: their matches stand side by side.
+class SeamlessPattern : public SplitPattern {
  public:
-  bool find(std::string_view text, size_t from, Span& match) const override {
+  bool find(std::string_view text, size_t from, Span& match) const final {
     if (from >= text.size()) return false;
     match = {from, end_of(text, from)};
     return true;
   }
 
- private:
-  size_t end_of(std::string_view text, size_t from) const {
+ protected:
+  // The end of the match at `from`, which lies inside the text.
+  virtual size_t end_of(std::string_view text, size_t from) const = 0;
+
+  const uint8_t* classes_ = char_classes();
+};
+
+class Gpt2Pattern final : public SeamlessPattern {
+  size_t end_of(std::string_view text, size_t from) const override {
     if (text[from] == '\'') {
       const size_t end = contraction_end(text, from, /*ignore_case=*/false);
       if (end != from) return end;
@@ -116,22 +124,15 @@ class Gpt2Pattern final : public SplitPattern {
     }
     return spaces_end(Cursor(text, from, classes_));
   }
-
-  const uint8_t* classes_ = char_classes();
 };
 
 // Llama 3 and Qwen 2, which differ in the length of a group of digits.
-class Llama3Pattern final : public SplitPattern {
+class Llama3Pattern final : public SeamlessPattern {
  public:
   explicit Llama3Pattern(int digits) : digits_(digits) {}
-  bool find(std::string_view text, size_t from, Span& match) const override {
-    if (from >= text.size()) return false;
-    match = {from, end_of(text, from)};
-    return true;
-  }
 
  private:
-  size_t end_of(std::string_view text, size_t from) const {
+  size_t end_of(std::string_view text, size_t from) const override {
     if (text[from] == '\'') {
       const size_t end = contraction_end(text, from, /*ignore_case=*/true);
       if (end != from) return end;
@@ -168,7 +169,6 @@ class Llama3Pattern final : public SplitPattern {
   }
 
   int digits_;
-  const uint8_t* classes_ = char_classes();
 };
 
 }  // namespace

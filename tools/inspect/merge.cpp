@@ -10,6 +10,7 @@
 #include "src/io/weights.h"
 #include "src/nn/linear.h"
 #include "src/nn/lora.h"
+#include "src/tensor/finite.h"
 #include "src/tensor/rng.h"
 #include "tools/inspect/commands.h"
 #include "tools/inspect/language_model.h"
@@ -50,7 +51,7 @@ std::map<std::string, torch::Tensor> apply_and_merge(LanguageModel& model, const
 
 torch::Tensor stored(const std::string& name, const torch::Tensor& value, torch::ScalarType dtype) {
   auto narrow = value.to(dtype);
-  if (!torch::isfinite(narrow).all().item<bool>())
+  if (!all_finite(narrow))
     user_error("{}: the merged values do not fit into {}, the type of the base's weights.", name, c10::toString(dtype));
   return narrow;
 }

@@ -9,6 +9,12 @@ namespace {
 
 using Tensors = std::vector<torch::Tensor>;
 
+// What was done at once.
+class Done final : public Pending {
+ public:
+  void wait() override {}
+};
+
 class SingleRank final : public Communicator {
  public:
   int64_t rank() const override { return 0; }
@@ -16,6 +22,16 @@ class SingleRank final : public Communicator {
   void all_reduce(torch::Tensor&) override {}
   void broadcast(torch::Tensor&, int64_t) override {}
   Tensors all_gather(const torch::Tensor& tensor) override { return {tensor.detach().clone()}; }
+  std::unique_ptr<Pending> start_gather(torch::Tensor& all, const torch::Tensor& mine) override {
+    torch::NoGradGuard no_grad;
+    all.copy_(mine);
+    return std::make_unique<Done>();
+  }
+  std::unique_ptr<Pending> start_scatter_sum(torch::Tensor& mine, torch::Tensor& all) override {
+    torch::NoGradGuard no_grad;
+    mine.copy_(all);
+    return std::make_unique<Done>();
+  }
   void barrier() override {}
 };
 
@@ -73,6 +89,19 @@ class ThreadRank final : public Communicator {
     Tensors all = meet(tensor);
     for (auto& piece : all) piece = piece.clone();  // no rank writes into another's
     return all;
+  }
+
+  std::unique_ptr<Pending> start_gather(torch::Tensor& all, const torch::Tensor& mine) override {
+    torch::NoGradGuard no_grad;
+    all.copy_(torch::cat(meet(mine)));
+    return std::make_unique<Done>();
+  }
+
+  std::unique_ptr<Pending> start_scatter_sum(torch::Tensor& mine, torch::Tensor& all) override {
+    torch::NoGradGuard no_grad;
+    all_reduce(all);
+    mine.copy_(all.chunk(world())[static_cast<size_t>(rank_)]);
+    return std::make_unique<Done>();
   }
 
   void barrier() override { meet(torch::zeros({})); }

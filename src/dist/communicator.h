@@ -7,6 +7,14 @@
 
 namespace usam::dist {
 
+// An operation under way.
+class Pending {
+ public:
+  virtual ~Pending() = default;
+  // Returns when its result may be used; on a GPU, by work that is queued after this call.
+  virtual void wait() = 0;
+};
+
 // The ranks of one run and what they say to each other. Every rank calls the same operations in the same order.
 class Communicator {
  public:
@@ -19,6 +27,12 @@ class Communicator {
   virtual void broadcast(torch::Tensor& tensor, int64_t root) = 0;
   // Every rank's tensor, in rank order, without gradients. Shapes and dtypes agree.
   virtual std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) = 0;
+  // Starts to gather every rank's `mine` (n) side by side in `all` (world n), in rank order, without gradients; mine may
+  // be its own place in all. Both are dense, and left alone until the wait.
+  virtual std::unique_ptr<Pending> start_gather(torch::Tensor& all, const torch::Tensor& mine) = 0;
+  // Starts to sum `all` (world n) over the ranks, of which this one gets the stretch of its place in `mine` (n). Both
+  // are dense, and left alone until the wait; all is then unspecified.
+  virtual std::unique_ptr<Pending> start_scatter_sum(torch::Tensor& mine, torch::Tensor& all) = 0;
   // Returns when every rank has called it.
   virtual void barrier() = 0;
   // Notes what this rank is at, for the messages of the others when it is lost: "step 12, forward".

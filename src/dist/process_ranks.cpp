@@ -24,6 +24,15 @@ namespace {
 
 using Gloo = c10d::ProcessGroupGloo;
 
+class Operation final : public Pending {
+ public:
+  explicit Operation(c10::intrusive_ptr<c10d::Work> work) : work_(std::move(work)) {}
+  void wait() override { work_->wait(); }
+
+ private:
+  c10::intrusive_ptr<c10d::Work> work_;
+};
+
 c10::intrusive_ptr<c10d::Store> meeting_point(const Launch& launch, std::chrono::milliseconds patience, bool serves) {
   c10d::TCPStoreOptions options;
   options.port = launch.port;
@@ -124,6 +133,17 @@ std::vector<torch::Tensor> ProcessRanks::all_gather(const torch::Tensor& tensor)
   for (int64_t rank = 0; rank < world_; ++rank) all[0].push_back(torch::empty_like(mine[0]));
   backend_of(tensor)->allgather(all, mine)->wait();
   return all[0];
+}
+
+std::unique_ptr<Pending> ProcessRanks::start_gather(torch::Tensor& all, const torch::Tensor& mine) {
+  torch::NoGradGuard no_grad;
+  torch::Tensor from = mine.detach();
+  return std::make_unique<Operation>(backend_of(all)->_allgather_base(all, from));
+}
+
+std::unique_ptr<Pending> ProcessRanks::start_scatter_sum(torch::Tensor& mine, torch::Tensor& all) {
+  torch::NoGradGuard no_grad;
+  return std::make_unique<Operation>(backend_of(all)->_reduce_scatter_base(mine, all));
 }
 
 void ProcessRanks::barrier() {

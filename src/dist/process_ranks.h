@@ -25,6 +25,8 @@ class ProcessRanks final : public Communicator {
   void all_reduce(torch::Tensor& tensor) override;
   void broadcast(torch::Tensor& tensor, int64_t root) override;
   std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) override;
+  std::unique_ptr<Pending> start_gather(torch::Tensor& all, const torch::Tensor& mine) override;
+  std::unique_ptr<Pending> start_scatter_sum(torch::Tensor& mine, torch::Tensor& all) override;
   void barrier() override;
   void doing(const std::string& what) override { heartbeat_->doing(what); }
   std::string diagnosis() override { return heartbeat_->diagnosis(); }

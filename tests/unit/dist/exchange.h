@@ -46,6 +46,16 @@ inline std::string exchange(dist::Communicator& ranks, std::string* digest = nul
   if (static_cast<int64_t>(all.size()) != world) return "all_gather gave another number of tensors";
   for (int64_t from = 0; from < world; ++from)
     if (!torch::equal(all[static_cast<size_t>(from)] - 10 * from, mine - 10 * rank)) return "all_gather";
+
+  auto side_by_side = torch::full({2 * world}, -1.0, torch::kFloat);
+  auto own = side_by_side.narrow(0, 2 * rank, 2).fill_(rank + 0.5);
+  ranks.start_gather(side_by_side, own)->wait();
+  if (!torch::equal(side_by_side, (torch::arange(world) + 0.5).repeat_interleave(2))) return "start_gather in place";
+  auto stretch = torch::empty({2});
+  auto summed = torch::arange(2 * world, torch::kFloat) + static_cast<double>(rank);
+  ranks.start_scatter_sum(stretch, summed)->wait();
+  const auto whole = torch::arange(2 * world, torch::kFloat) * static_cast<double>(world) + static_cast<double>(total);
+  if (!torch::equal(stretch, whole.narrow(0, 2 * rank, 2))) return "start_scatter_sum";
   ranks.barrier();
   return "";
 }

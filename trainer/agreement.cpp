@@ -4,7 +4,7 @@
 #include "src/base/hash.h"
 #include "src/base/json.h"
 #include "src/base/text.h"
-#include "trainer/sums.h"
+#include "src/dist/gather.h"
 
 namespace usam {
 
@@ -13,7 +13,7 @@ void require_agreement(const Agreement& mine, dist::Communicator& ranks) {
   Json hashes = Json::array();
   for (const auto& [name, text] : mine) hashes.push_back(sha256_text(text));
   std::vector<Json> all;
-  for (const std::string& text : gather_texts(hashes.dump(), ranks)) all.push_back(Json::parse(text));
+  for (const std::string& text : dist::gather_texts(hashes.dump(), ranks)) all.push_back(Json::parse(text));
   std::vector<std::string> problems;
   for (size_t rank = 1; rank < all.size(); ++rank) {
     std::vector<std::string> different;

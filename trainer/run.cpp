@@ -9,6 +9,7 @@
 #include "src/base/fs.h"
 #include "src/base/log.h"
 #include "src/base/text.h"
+#include "src/dist/gather.h"
 #include "trainer/run_folder.h"
 #include "trainer/signals.h"
 #include "trainer/stopwatch.h"
@@ -240,7 +241,7 @@ void Trainer::on_first_rank(const std::function<void()>& work) {
       failure = std::current_exception();
       problem = e.what();
     }
-  const std::string told = gather_texts(problem, *parts_.ranks)[0];
+  const std::string told = dist::gather_texts(problem, *parts_.ranks)[0];
   if (failure) std::rethrow_exception(failure);
   if (!told.empty()) throw std::runtime_error(told);
 }

@@ -1,9 +1,9 @@
 #include "trainer/sums.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "src/base/error.h"
+#include "src/dist/gather.h"
 
 namespace usam {
 namespace {
@@ -32,24 +32,6 @@ class Touch : public torch::autograd::Function<Touch> {
 
 }  // namespace
 
-std::vector<std::string> gather_texts(const std::string& text, dist::Communicator& ranks) {
-  if (ranks.world() == 1) return {text};
-  torch::Tensor sizes = torch::zeros({ranks.world()}, torch::kInt64);
-  sizes[ranks.rank()] = static_cast<int64_t>(text.size());
-  ranks.all_reduce(sizes);
-  const int64_t longest = sizes.max().item<int64_t>();
-  torch::Tensor bytes = torch::zeros({ranks.world(), longest}, torch::kInt32);  // summed: each row has one writer
-  int32_t* mine = bytes[ranks.rank()].data_ptr<int32_t>();
-  for (size_t i = 0; i < text.size(); ++i) mine[i] = static_cast<unsigned char>(text[i]);
-  ranks.all_reduce(bytes);
-  std::vector<std::string> texts;
-  for (int64_t rank = 0; rank < ranks.world(); ++rank) {
-    const int32_t* row = bytes[rank].data_ptr<int32_t>();
-    texts.emplace_back(row, row + sizes[rank].item<int64_t>());
-  }
-  return texts;
-}
-
 Sums sum_over_ranks(const Sums& sums, dist::Communicator& ranks) {
   if (ranks.world() == 1) return sums;
   std::string text;  // name, 0, eight bytes
@@ -58,7 +40,7 @@ Sums sum_over_ranks(const Sums& sums, dist::Communicator& ranks) {
     text.append(reinterpret_cast<const char*>(&value), sizeof(value));
   }
   Sums total;
-  for (const std::string& from : gather_texts(text, ranks))
+  for (const std::string& from : dist::gather_texts(text, ranks))
     for (size_t at = 0; at < from.size();) {
       const std::string name = from.c_str() + at;
       double value = 0;

@@ -12,8 +12,6 @@ namespace usam {
 
 using Sums = std::map<std::string, double>;
 
-// Every rank's text, in rank order, on every rank.
-std::vector<std::string> gather_texts(const std::string& text, dist::Communicator& ranks);
 // Entry by entry over the ranks, in rank order; a rank need not have every name.
 Sums sum_over_ranks(const Sums& sums, dist::Communicator& ranks);
 void add(Counts& total, const Counts& more);

@@ -5,6 +5,7 @@
 
 #include "src/base/error.h"
 #include "src/base/json.h"
+#include "src/dist/gather.h"
 #include "src/tensor/rng.h"
 #include "trainer/precision.h"
 #include "trainer/stopwatch.h"
@@ -105,7 +106,7 @@ void Trainer::drop(const StepRecord& record, const std::vector<data::Batch>& bat
     }
   std::vector<std::string> blamed, all;
   for (const std::string& text :
-       gather_texts(mine.dump(-1, ' ', false, Json::error_handler_t::replace), *parts_.ranks)) {
+       dist::gather_texts(mine.dump(-1, ' ', false, Json::error_handler_t::replace), *parts_.ranks)) {
     const Json theirs = Json::parse(text);
     for (const Json& key : theirs["blamed"]) blamed.push_back(key);
     for (const Json& key : theirs["all"]) all.push_back(key);

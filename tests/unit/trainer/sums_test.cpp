@@ -70,21 +70,11 @@ TEST(SumOverRanks, ARankNeedNotHaveEveryName) {
   const auto ranks = dist::thread_ranks(3);
   const std::vector<Sums> given = {{{"a", 0.1}, {"b", 1}}, {}, {{"a", 0.2}, {"c", -3}}};
   std::vector<Sums> got(3);
-  std::vector<std::vector<std::string>> texts(3);
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < 3; ++i)
-    threads.emplace_back([&, i] {
-      got[i] = sum_over_ranks(given[i], *ranks[i]);
-      texts[i] = gather_texts(i == 1 ? "" : "rank \xc3\xa4" + std::to_string(i), *ranks[i]);
-    });
+  for (size_t i = 0; i < 3; ++i) threads.emplace_back([&, i] { got[i] = sum_over_ranks(given[i], *ranks[i]); });
   for (std::thread& thread : threads) thread.join();
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(got[i], (Sums{{"a", 0.1 + 0.2}, {"b", 1}, {"c", -3}}));
-    EXPECT_EQ(texts[i], (std::vector<std::string>{"rank \xc3\xa4"
-                                                  "0",
-                                                  "",
-                                                  "rank \xc3\xa4"
-                                                  "2"}));
   }
 }
 

@@ -1,5 +1,4 @@
 // usam-train: trains what a config says, or checks it.
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
@@ -7,9 +6,9 @@
 #include "recipes/run.h"
 #include "recipes/validate.h"
 #include "src/base/log.h"
-#include "src/dist/process_ranks.h"
 #include "src/eval/report.h"
 #include "tools/command_line.h"
+#include "tools/join_ranks.h"
 #include "trainer/run_folder.h"
 #include "trainer/trainer.h"
 
@@ -30,15 +29,6 @@ std::function<std::map<std::string, double>()> task_figures(Recipe& recipe, cons
     const auto answered = recipes::answer(recipe, config.data.valid, config, false, nullptr);
     return recipes::figures(eval::report(answered.hypotheses, eval::score_options(config.evaluate)));
   };
-}
-
-// The ranks of this run. Only the first one tells what is going on; the others speak up when something is wrong.
-std::shared_ptr<dist::Communicator> join_ranks(const dist::Launch& launch, double patience) {
-  if (launch.world > 1) log::set_prefix(fmt::format("[rank {}] ", launch.rank));
-  if (launch.rank > 0 && log::level() < log::Level::kWarn) log::set_level(log::Level::kWarn);
-  dist::Patience limits;
-  limits.for_signs = std::chrono::milliseconds(std::llround(1000 * patience));
-  return dist::connect(launch, limits);
 }
 
 int train(recipes::RunConfig& config, const std::string& resume) {

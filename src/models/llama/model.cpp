@@ -60,8 +60,10 @@ BlockImpl::BlockImpl(const Sizes& s, const Family& family, int64_t layer)
 }
 
 torch::Tensor BlockImpl::forward(const torch::Tensor& x_BTD, const Pass& pass) {
-  auto attended_BTD = x_BTD + self_attn_(input_layernorm_(x_BTD), pass);
-  return attended_BTD + mlp_(post_attention_layernorm_(attended_BTD));
+  return within(x_BTD, [&](const torch::Tensor& in_BTD) {
+    auto attended_BTD = in_BTD + self_attn_(input_layernorm_(in_BTD), pass);
+    return attended_BTD + mlp_(post_attention_layernorm_(attended_BTD));
+  });
 }
 
 TrunkImpl::TrunkImpl(const Sizes& s, const Family& family)

@@ -16,6 +16,7 @@
 #include "src/nn/linear.h"
 #include "src/nn/rms_norm.h"
 #include "src/nn/rope.h"
+#include "src/tensor/block.h"
 
 namespace usam::llama {
 
@@ -49,7 +50,7 @@ class FeedForwardImpl : public torch::nn::Module {
 };
 TORCH_MODULE(FeedForward);
 
-class BlockImpl : public torch::nn::Module {
+class BlockImpl : public usam::Block {
  public:
   BlockImpl(const Sizes& sizes, const Family& family, int64_t layer);
   torch::Tensor forward(const torch::Tensor& x_BTD, const Pass& pass);

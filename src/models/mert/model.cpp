@@ -30,12 +30,14 @@ torch::Tensor MertLayerImpl::feed_forward(const torch::Tensor& x_BTD) {
 }
 
 torch::Tensor MertLayerImpl::forward(const torch::Tensor& x_BTD, const torch::Tensor& key_mask_B11T) {
-  if (pre_norm_) {
-    const auto attended_BTD = x_BTD + attention_(layer_norm_(x_BTD), key_mask_B11T);
-    return attended_BTD + feed_forward(final_layer_norm_(attended_BTD));
-  }
-  const auto attended_BTD = layer_norm_(x_BTD + attention_(x_BTD, key_mask_B11T));
-  return final_layer_norm_(attended_BTD + feed_forward(attended_BTD));
+  return within(x_BTD, [&](const torch::Tensor& in_BTD) {
+    if (pre_norm_) {
+      const auto attended_BTD = in_BTD + attention_(layer_norm_(in_BTD), key_mask_B11T);
+      return attended_BTD + feed_forward(final_layer_norm_(attended_BTD));
+    }
+    const auto attended_BTD = layer_norm_(in_BTD + attention_(in_BTD, key_mask_B11T));
+    return final_layer_norm_(attended_BTD + feed_forward(attended_BTD));
+  });
 }
 
 MertEncoder::MertEncoder(const MertSizes& sizes) : sizes_(sizes) {

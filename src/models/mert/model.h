@@ -11,6 +11,7 @@
 #include "src/models/model_registry.h"
 #include "src/nn/linear.h"
 #include "src/nn/self_attention.h"
+#include "src/tensor/block.h"
 
 namespace usam {
 
@@ -26,7 +27,7 @@ struct MertSizes {
 };
 
 // One block with exact GELU; norms follow each half (post-norm), or precede it (pre_norm).
-class MertLayerImpl : public torch::nn::Module {
+class MertLayerImpl : public Block {
  public:
   explicit MertLayerImpl(const MertSizes& sizes);
   torch::Tensor forward(const torch::Tensor& x_BTD, const torch::Tensor& key_mask_B11T);

@@ -10,6 +10,7 @@
 #include "src/models/whisper/config.h"
 #include "src/nn/linear.h"
 #include "src/nn/self_attention.h"
+#include "src/tensor/block.h"
 
 namespace usam {
 
@@ -19,7 +20,7 @@ struct WhisperSizes {
 };
 
 // One pre-norm block with exact GELU.
-class WhisperLayerImpl : public torch::nn::Module {
+class WhisperLayerImpl : public Block {
  public:
   explicit WhisperLayerImpl(const WhisperSizes& sizes);
   torch::Tensor forward(const torch::Tensor& x_BTD, const torch::Tensor& key_mask_B11T);

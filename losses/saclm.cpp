@@ -1,11 +1,13 @@
 // The numbered comments are the steps of design/usam.md section 2. Every mean, extremum and softmax runs over the valid
 // positions of its own sample (losses/masked.h).
-// B samples, A audios, J texts, T audio frames, W text tokens, D width, S slots, R = S + 1 rectified tokens.
+// B samples, N of the pool, A audios, J texts, T audio frames, W text tokens, D width, S slots, R = S + 1 rectified
+// tokens.
 #include "losses/saclm.h"
 
 #include "losses/full_precision.h"
 #include "losses/masked.h"
 #include "src/base/error.h"
+#include "src/dist/gather.h"
 #include "src/nn/frame_select.h"
 
 namespace usam::losses {
@@ -64,13 +66,35 @@ torch::Tensor true_negatives(const torch::Tensor& part_B, const torch::Tensor& s
   return part_B.unsqueeze(1).logical_and(part_B.unsqueeze(0)).logical_and(~same_text_BB.logical_or(self_BB));
 }
 
-// 5. Hinge: (max_j [margin + S_ij - S_ii]+ + max_j [margin + S_ji - S_ii]+) / 2 over true negatives j, summed over i.
-torch::Tensor hinge(const torch::Tensor& similarity_BB, const torch::Tensor& negative_BB, double margin) {
-  if (similarity_BB.numel() == 0) return similarity_BB.sum();  // a micro-batch that lost all its samples
-  const auto positive_B1 = similarity_BB.diagonal().unsqueeze(1);
-  const auto row_B = (margin + similarity_BB - positive_B1).relu().masked_fill(~negative_BB, 0).amax(1);
-  const auto column_B = (margin + similarity_BB.t() - positive_B1).relu().masked_fill(~negative_BB, 0).amax(1);
-  return (row_B + column_B).sum() / 2;
+// 5. Hinge of each sample i: (max_j [margin + S_ij - S_ii]+ + max_j [margin + S_ji - S_ii]+) / 2 over true negatives j.
+torch::Tensor hinge(const torch::Tensor& similarity_NN, const torch::Tensor& negative_NN, double margin) {
+  if (similarity_NN.numel() == 0) return similarity_NN.diagonal();  // a micro-batch that lost all its samples
+  const auto positive_N1 = similarity_NN.diagonal().unsqueeze(1);
+  const auto row_N = (margin + similarity_NN - positive_N1).relu().masked_fill(~negative_NN, 0).amax(1);
+  const auto column_N = (margin + similarity_NN.t() - positive_N1).relu().masked_fill(~negative_NN, 0).amax(1);
+  return (row_N + column_N) / 2;
+}
+
+// The similarities of the whole pool, and who takes part in it: this rank's own rows with their gradient, those of the
+// others as constants.
+std::pair<torch::Tensor, torch::Tensor> whole(const torch::Tensor& similarity_BN, const torch::Tensor& part_B,
+                                              dist::Communicator& ranks) {
+  if (ranks.world() == 1) return {similarity_BN, part_B};
+  const auto N = similarity_BN.size(1);
+  const auto told = torch::cat({similarity_BN.detach(), part_B.unsqueeze(1).to(similarity_BN.scalar_type())}, 1);
+  auto all = dist::gather_unequal(told, ranks);
+  const auto part_N = torch::cat(all).select(1, N) > 0.5;
+  for (auto& theirs : all) theirs = theirs.narrow(1, 0, N);
+  all[static_cast<size_t>(ranks.rank())] = similarity_BN;
+  return {torch::cat(all), part_N};
+}
+
+// The sum of this rank's own samples, whose gradient is that of the whole pool's sum: own rows also appear as other
+// samples' columns.
+torch::Tensor own_sum(const torch::Tensor& each_N, int64_t first, int64_t size) {
+  if (size == each_N.size(0)) return each_N.sum();
+  const auto pool = each_N.sum();
+  return each_N.narrow(0, first, size).sum().detach() + (pool - pool.detach());
 }
 
 }  // namespace
@@ -144,12 +168,13 @@ torch::Tensor SaclmImpl::regularizer(const torch::Tensor& scores_BT, const torch
   return config_.regularizer == Regularizer::kRatio ? (mean_B - config_.rho).square() : 0.01 * mean_B;
 }
 
-SaclmOutput SaclmImpl::forward(const Frames& audio_in, const TextTokens& text_in, const torch::Tensor& same_text_BB) {
+SaclmOutput SaclmImpl::forward(const Frames& audio_in, const Pool& pool) {
   const FullPrecision guard;
   const auto audio = clean(audio_in);
-  const auto text = clean(text_in);
+  const auto texts = clean(pool.text);
+  const auto B = audio.x_BTD.size(0);
+  const TextTokens text{texts.x_BWD.narrow(0, pool.first, B), texts.valid_BW.narrow(0, pool.first, B)};
   const auto part_B = audio.valid_BT.any(1).logical_and(text.valid_BW.any(1));
-  const auto negative_BB = true_negatives(part_B, same_text_BB);
 
   SaclmOutput out;
   const auto logits_BT = importance_logits(audio);
@@ -159,7 +184,10 @@ SaclmOutput SaclmImpl::forward(const Frames& audio_in, const TextTokens& text_in
   const auto rectified = rectify(audio, out.selection);
   out.rectified_BRD = rectified.x_BRD;
   out.present_BR = rectified.present_BR;
-  out.similarity_BB = alignment(out.rectified_BRD, out.present_BR, text);
+  const auto similarity_BN = alignment(out.rectified_BRD, out.present_BR, texts);
+  torch::Tensor part_N;
+  std::tie(out.similarity_NN, part_N) = whole(similarity_BN, part_B, *pool.ranks);
+  const auto negative_NN = true_negatives(part_N, pool.same_text_NN);
 
   // 7. Distillation of each sample: mean_t BCE(p_t, stop n(text_t)).
   const auto entropy_BT = F::binary_cross_entropy_with_logits(
@@ -168,24 +196,27 @@ SaclmOutput SaclmImpl::forward(const Frames& audio_in, const TextTokens& text_in
 
   const auto over_samples = [&](const torch::Tensor& x_B) { return x_B.masked_fill(~part_B, 0).sum(); };
   out.terms = {
-      {"saclm_hinge", hinge(out.similarity_BB, negative_BB, config_.margin), "hinge", config_.weight},
+      {"saclm_hinge", own_sum(hinge(out.similarity_NN, negative_NN, config_.margin), pool.first, B), "hinge",
+       config_.weight},
       {"saclm_ratio", over_samples(regularizer(out.selection.scores_BT, audio.valid_BT)), "samples", config_.weight},
       {"saclm_distill", over_samples(distill_B), "samples", config_.weight * config_.distill}};
-  out.metrics = metrics(out, logits_BT.detach(), audio.valid_BT, negative_BB);
+  out.metrics = metrics(out, logits_BT.detach(), audio.valid_BT, negative_NN.narrow(0, pool.first, B), pool.first);
   return out;
 }
 
 // 8. Metrics: kept ratio, share of violated margins, p_t's agreement with the decision.
 std::vector<Metric> SaclmImpl::metrics(const SaclmOutput& out, const torch::Tensor& logits_BT,
-                                       const torch::Tensor& valid_BT, const torch::Tensor& negative_BB) const {
+                                       const torch::Tensor& valid_BT, const torch::Tensor& negative_BN,
+                                       int64_t first) const {
   const torch::NoGradGuard no_grad;
   const auto& kept_BT = out.selection.kept_BT;
-  const auto least_B1 = out.similarity_BB.diagonal().unsqueeze(1) - config_.margin;  // what a negative may reach
-  const auto violated = (out.similarity_BB > least_B1).logical_and(negative_BB).sum() +
-                        (out.similarity_BB.t() > least_B1).logical_and(negative_BB).sum();
+  const auto own = [&](const torch::Tensor& x_N) { return x_N.narrow(0, first, negative_BN.size(0)); };
+  const auto least_B1 = own(out.similarity_NN.diagonal()).unsqueeze(1) - config_.margin;  // what a negative may reach
+  const auto violated = (own(out.similarity_NN) > least_B1).logical_and(negative_BN).sum() +
+                        (own(out.similarity_NN.t()) > least_B1).logical_and(negative_BN).sum();
   const auto agree_BT = (decide(logits_BT.sigmoid(), valid_BT) == kept_BT).logical_and(valid_BT);
   // One copy to the host for all of them.
-  const auto sums = torch::stack({kept_BT.sum(), valid_BT.sum(), violated, 2 * negative_BB.sum(), agree_BT.sum()})
+  const auto sums = torch::stack({kept_BT.sum(), valid_BT.sum(), violated, 2 * negative_BN.sum(), agree_BT.sum()})
                         .to(torch::kCPU, torch::kDouble);
   const auto* sum = sums.const_data_ptr<double>();
   return {{"saclm_kept", sum[0], sum[1]}, {"saclm_violated", sum[2], sum[3]}, {"saclm_agreement", sum[4], sum[1]}};
@@ -229,10 +260,11 @@ torch::Tensor SaclmImpl::similarities(const Frames& audio_in, const TextTokens& 
   return J == 0 ? torch::zeros({A, 0}, audio.x_BTD.options()) : torch::cat(columns_A1, 1);
 }
 
-Counts saclm_counts(const torch::Tensor& text_lengths_B, const torch::Tensor& same_text_BB) {
-  const auto part_B = text_lengths_B > 0;
-  const auto with_negative = true_negatives(part_B, same_text_BB).any(1).sum();
-  return {{"samples", part_B.sum().item<double>()}, {"hinge", with_negative.item<double>()}};
+Counts saclm_counts(const torch::Tensor& text_lengths_N, const torch::Tensor& same_text_NN, int64_t first,
+                    int64_t size) {
+  const auto part_N = text_lengths_N > 0;
+  const auto own = [&](const torch::Tensor& x_N) { return x_N.narrow(0, first, size).sum().item<double>(); };
+  return {{"samples", own(part_N)}, {"hinge", own(true_negatives(part_N, same_text_NN).any(1))}};
 }
 
 torch::Tensor equal_texts(const torch::Tensor& ids_BW, const torch::Tensor& valid_BW) {

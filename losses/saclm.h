@@ -1,8 +1,10 @@
 #pragma once
 // Semantic-aware contrastive loss (SACLM): design/usam.md section 2, after U-SAM (arXiv 2505.13880) and LAPS (CVPR
-// 2024). B samples, T audio frames, W text tokens, D width, R = slots + 1 rectified tokens.
+// 2024). B samples, N of the pool that their negatives come from, T audio frames, W text tokens, D width, R = slots + 1
+// rectified tokens.
 #include "losses/loss.h"
 #include "losses/saclm_config.h"
+#include "src/dist/communicator.h"
 #include "src/nn/linear.h"
 #include "src/tensor/frames.h"
 
@@ -12,6 +14,15 @@ namespace usam::losses {
 struct TextTokens {
   torch::Tensor x_BWD;
   torch::Tensor valid_BW;  // bool; the valid tokens of a row come first
+};
+
+// What samples are compared with. The pool of several ranks holds the texts of all ranks' micro-batches at one inner
+// step, in rank order (text_pool.h).
+struct Pool {
+  TextTokens text;             // of N samples
+  torch::Tensor same_text_NN;  // bool: pairs whose texts are equal (the diagonal is treated as true)
+  int64_t first = 0;           // this rank's own samples stand from here on
+  std::shared_ptr<dist::Communicator> ranks = dist::single_rank();
 };
 
 // Which frames a decision keeps and the scores that it was made from; 0 and false at padding.
@@ -26,7 +37,7 @@ struct SaclmOutput {
   FrameSelection selection;
   torch::Tensor rectified_BRD;  // slots, then the fused redundant token (zeros where absent)
   torch::Tensor present_BR;     // bool
-  torch::Tensor similarity_BB;  // [audio, text]; 0 where one of the two takes no part
+  torch::Tensor similarity_NN;  // [audio, text] of the pool; 0 where one of the two takes no part
 };
 
 // The loss and its parameters (children score.0, score.2, aggregate.0, aggregate.1, aggregate.3 and `scale`). Computes
@@ -37,8 +48,14 @@ class SaclmImpl : public torch::nn::Module {
   // width: of audio and text tokens. UserError for options that this version refuses.
   SaclmImpl(SaclmConfig config, int64_t width);
 
-  // same_text (B, B) bool: pairs of samples whose texts are equal (the diagonal is treated as true).
-  SaclmOutput forward(const Frames& audio, const TextTokens& text, const torch::Tensor& same_text_BB);
+  // Negatives are the other samples of the pool. Of several ranks each calls it with its own audios, also with none,
+  // and gets the sums of its own samples; their gradients, summed over the ranks, are those of one rank with all
+  // samples. Nothing is exchanged in the backward pass.
+  SaclmOutput forward(const Frames& audio, const Pool& pool);
+  // The same where the pool is the micro-batch.
+  SaclmOutput forward(const Frames& audio, const TextTokens& text, const torch::Tensor& same_text_BB) {
+    return forward(audio, Pool{text, same_text_BB});
+  }
 
   // p_t, the learned importance of a frame, which needs no text: (B, T), 0 at padding, no gradient.
   torch::Tensor importance(const Frames& audio);
@@ -67,7 +84,7 @@ class SaclmImpl : public torch::nn::Module {
   Rectified rectify(const Frames& audio, const FrameSelection& selection);
   torch::Tensor regularizer(const torch::Tensor& scores_BT, const torch::Tensor& valid_BT) const;
   std::vector<Metric> metrics(const SaclmOutput& out, const torch::Tensor& logits_BT, const torch::Tensor& valid_BT,
-                              const torch::Tensor& negative_BB) const;
+                              const torch::Tensor& negative_BN, int64_t first) const;
 
   SaclmConfig config_;
   torch::nn::Sequential score_, aggregate_;
@@ -76,8 +93,13 @@ class SaclmImpl : public torch::nn::Module {
 TORCH_MODULE(Saclm);
 
 // What the terms are counted by, from the texts alone, for samples that have audio: "samples" (text not empty) and
-// "hinge" (of those, the ones with a true negative). text_lengths (B) int64 without the end token.
-Counts saclm_counts(const torch::Tensor& text_lengths_B, const torch::Tensor& same_text_BB);
+// "hinge" (of those, the ones with a true negative), of the pool's samples first ... first + size - 1. text_lengths (N)
+// int64 without the end token.
+Counts saclm_counts(const torch::Tensor& text_lengths_N, const torch::Tensor& same_text_NN, int64_t first,
+                    int64_t size);
+inline Counts saclm_counts(const torch::Tensor& text_lengths_B, const torch::Tensor& same_text_BB) {
+  return saclm_counts(text_lengths_B, same_text_BB, 0, text_lengths_B.size(0));
+}
 
 // Which rows of padded ids are equal over their valid tokens: ids (B, W) int64, valid (B, W) bool -> (B, B) bool.
 torch::Tensor equal_texts(const torch::Tensor& ids_BW, const torch::Tensor& valid_BW);

@@ -18,7 +18,7 @@ void describe(Fields& f, SaclmConfig& c) {
   f("slot_hidden", c.slot_hidden, "hidden width of the gathering network").at_least(1);
   f("margin", c.margin, "margin of the hinge, in cosine").at_least(0);
   f.choice("negatives", c.negatives, {{"micro_batch", Negatives::kMicroBatch}, {"ranks", Negatives::kRanks}},
-           "where a sample's negatives come from");
+           "a sample's negatives: of its micro-batch, or of all ranks' micro-batches at the same inner step");
   f.choice("regularizer", c.regularizer, {{"ratio", Regularizer::kRatio}, {"l1", Regularizer::kL1}},
            "(mean score - rho) squared, or 0.01 of the mean score");
   f("distill", c.distill, "weight of the learned score's distillation from the text score").at_least(0);
@@ -31,10 +31,6 @@ std::string saclm_problem(const SaclmConfig& c) {
   if (c.decision == Decision::kThreshold && c.regularizer == Regularizer::kL1) {
     return "decision: threshold with regularizer: l1 ends at one kept frame; use regularizer: ratio, or decision: "
            "topk.";
-  }
-  if (c.negatives == Negatives::kRanks) {
-    return "negatives: ranks needs training on several ranks, which this version does not have; use negatives: "
-           "micro_batch.";
   }
   return "";
 }

@@ -88,7 +88,13 @@ Figures Tally::figures(const Counts& counts, dist::Communicator& ranks) const {
   const torch::Tensor values = pieces.empty() ? torch::zeros({0}, torch::kFloat64) : torch::stack(pieces).cpu();
   Sums sums;
   int64_t next = 0;
-  for (const auto& [name, term] : terms_) sums["term " + name] = values[next++].item<double>();
+  double& loss = sums["loss"];
+  for (const auto& [name, term] : terms_) {
+    const double sum = values[next++].item<double>(), count = count_of(name, term.count, counts);
+    const double mean = count == 0 ? 0 : sum / count;
+    sums["term " + name] = mean;
+    if (term.weight != 0) loss += term.weight * mean;
+  }
   for (const auto& [name, metric] : metrics_) {
     sums["sum " + name] = metric.sum;
     sums["count " + name] = metric.count;
@@ -96,13 +102,9 @@ Figures Tally::figures(const Counts& counts, dist::Communicator& ranks) const {
   sums = sum_over_ranks(sums, ranks);
 
   Figures figures;
-  for (const auto& [name, term] : terms_) {
-    const double count = count_of(name, term.count, counts);
-    const double mean = count == 0 ? 0 : sums["term " + name] / count;
-    figures.values[name] = mean;
-    if (term.weight != 0) figures.loss += term.weight * mean;
-  }
+  figures.loss = sums["loss"];
   for (const auto& [key, sum] : sums) {
+    if (key.starts_with("term ")) figures.values[key.substr(5)] = sum;
     if (!key.starts_with("sum ")) continue;
     const std::string name = key.substr(4);
     if (const double count = sums["count " + name]; count != 0) figures.values[name] = sum / count;

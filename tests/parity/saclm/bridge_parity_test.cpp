@@ -115,7 +115,7 @@ TEST_P(BridgeParity, FromStreamsToAudioTokensAndScores) {
   const auto text_BWD = torch::nn::utils::rnn::pad_sequence(texts, /*batch_first=*/true);
   const auto words_BW = length_mask(torch::tensor(words), text_BWD.size(1));
   const auto out = saclm->forward(projected.audio, {text_BWD, words_BW}, torch::eye(B, torch::kBool));
-  expect_close(out.similarity_BB, golden("fwd/saclm_similarity"), "similarity");
+  expect_close(out.similarity_NN, golden("fwd/saclm_similarity"), "similarity");
   for (int64_t i = 0; i < B; ++i) {
     const auto T = tokens.valid_BT[i].sum().item<int64_t>();
     expect_close(out.selection.scores_BT[i].narrow(0, 0, T), golden("fwd/saclm_scores." + std::to_string(i)), "scores");

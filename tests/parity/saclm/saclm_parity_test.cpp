@@ -79,7 +79,7 @@ void check_case(const Case& c, const Json& meta) {
   expect_close(out.terms[0].sum, c.get("hinge_sum"), "hinge");
   expect_close(out.terms[1].sum, c.get("regularizer_sum"), "regularizer");
   expect_close(out.terms[2].sum, c.get("distill_sum"), "distill");
-  expect_close(out.similarity_BB, c.get("similarity"), "similarity");
+  expect_close(out.similarity_NN, c.get("similarity"), "similarity");
   for (int64_t i = 0; i < B; ++i) {
     const auto index = std::to_string(i);
     const auto T = valid_BT[i].sum().item<int64_t>();

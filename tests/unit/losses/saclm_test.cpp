@@ -74,7 +74,7 @@ TEST(Saclm, HingeTakesTheHardestTrueNegative) {
   const auto out = run(saclm, b);
   double expected = 0;
   for (int64_t i = 0; i < 5; ++i) {
-    const auto s = [&](int64_t x, int64_t y) { return out.similarity_BB[x][y].item<double>(); };
+    const auto s = [&](int64_t x, int64_t y) { return out.similarity_NN[x][y].item<double>(); };
     double row = 0, column = 0;
     for (int64_t j = 0; j < 5; ++j) {
       if (b.same_BB[i][j].item<bool>()) continue;
@@ -125,7 +125,7 @@ TEST(Saclm, ASampleIsTheSameAloneAndAmongLongerOnes) {
         EXPECT_TRUE(out.selection.kept_BT[i].slice(0, 0, T).equal(single.selection.kept_BT[0]));
         EXPECT_EQ(out.selection.kept_BT[i].sum().item<int64_t>(), single.selection.kept_BT.sum().item<int64_t>());
         EXPECT_TRUE(out.rectified_BRD[i].allclose(single.rectified_BRD[0], 1e-5, 1e-5));
-        EXPECT_NEAR(out.similarity_BB[i][i].item<double>(), single.similarity_BB[0][0].item<double>(), 1e-6);
+        EXPECT_NEAR(out.similarity_NN[i][i].item<double>(), single.similarity_NN[0][0].item<double>(), 1e-6);
         ratio += figure(single, 1);
         distill += figure(single, 2);
       }
@@ -195,14 +195,14 @@ TEST(Saclm, SimilarityIsACosine) {
   torch::manual_seed(7);
   Saclm saclm(small(), kWidth);
   Batch b({9, 7, 8}, {3, 4, 2});
-  const auto before = run(saclm, b).similarity_BB;
+  const auto before = run(saclm, b).similarity_NN;
   b.text.x_BWD = b.text.x_BWD * 1000;
-  const auto after = run(saclm, b).similarity_BB;
+  const auto after = run(saclm, b).similarity_NN;
   EXPECT_TRUE(after.allclose(before, 1e-5, 1e-6));
   EXPECT_LE(after.abs().max().item<double>(), 1);
   b.audio.x_BTD = b.text.x_BWD.slice(1, 0, 1).expand({3, 9, kWidth}).contiguous();
   b.text.valid_BW.slice(1, 1).fill_(false);
-  EXPECT_TRUE(run(saclm, b).similarity_BB.diagonal().allclose(torch::ones({3}), 1e-5, 1e-5));
+  EXPECT_TRUE(run(saclm, b).similarity_NN.diagonal().allclose(torch::ones({3}), 1e-5, 1e-5));
 }
 
 // Row 13: audio and text were interpolated to one length before they were compared.
@@ -215,8 +215,8 @@ TEST(Saclm, WordsAreMatchedOneByOneWhateverTheirOrderAndNumber) {
   reversed.text.x_BWD = b.text.x_BWD.flip(1);
   doubled.text.x_BWD = b.text.x_BWD.repeat_interleave(2, 1);
   doubled.text.valid_BW = b.text.valid_BW.repeat_interleave(2, 1);
-  EXPECT_TRUE(run(saclm, reversed).similarity_BB.allclose(before.similarity_BB, 1e-5, 1e-6));
-  EXPECT_TRUE(run(saclm, doubled).similarity_BB.allclose(before.similarity_BB, 1e-5, 1e-6));
+  EXPECT_TRUE(run(saclm, reversed).similarity_NN.allclose(before.similarity_NN, 1e-5, 1e-6));
+  EXPECT_TRUE(run(saclm, doubled).similarity_NN.allclose(before.similarity_NN, 1e-5, 1e-6));
 }
 
 // Row 22: frames chosen with the sample's own text, compared with other texts, rank noise above chance.
@@ -231,7 +231,7 @@ TEST(Saclm, EvaluationRanksNoiseAtChance) {
   for (int round = 0; round < 12; ++round) {
     const Batch b(std::vector<int64_t>(B, 20), std::vector<int64_t>(B, 3));
     const auto hits = [&](const torch::Tensor& s) { return retrieval(s, b.same_BB)[0].sum; };
-    own += hits(run(saclm, b).similarity_BB);
+    own += hits(run(saclm, b).similarity_NN);
     pair += hits(saclm->similarities(b.audio, b.text, Conditioning::kPair));
     none += hits(saclm->similarities(b.audio, b.text, Conditioning::kNone));
     count += B;
@@ -247,11 +247,11 @@ TEST(Saclm, PairConditioningRectifiesForTheTextAtHand) {
   Saclm saclm(small(), kWidth);
   const Batch b({9, 7, 8}, {3, 4, 2});
   const auto pair_BB = saclm->similarities(b.audio, b.text);
-  EXPECT_TRUE(pair_BB.diagonal().allclose(run(saclm, b).similarity_BB.diagonal(), 1e-5, 1e-6));
+  EXPECT_TRUE(pair_BB.diagonal().allclose(run(saclm, b).similarity_NN.diagonal(), 1e-5, 1e-6));
   Batch crossed = b;  // audio 0 with text 1 as a pair of its own
   crossed.text.x_BWD = b.text.x_BWD.roll(-1, 0);
   crossed.text.valid_BW = b.text.valid_BW.roll(-1, 0);
-  EXPECT_NEAR(pair_BB[0][1].item<double>(), run(saclm, crossed).similarity_BB[0][0].item<double>(), 1e-6);
+  EXPECT_NEAR(pair_BB[0][1].item<double>(), run(saclm, crossed).similarity_NN[0][0].item<double>(), 1e-6);
   EXPECT_FALSE(pair_BB.requires_grad());
 }
 
@@ -324,7 +324,7 @@ TEST(Saclm, TextsThatAreAllEmptyAndABatchThatIsEmptyGiveZeros) {
     EXPECT_EQ(figure(silent, i), 0);
     EXPECT_EQ(figure(empty, i), 0);
   }
-  EXPECT_EQ(retrieval(empty.similarity_BB, torch::zeros({0, 0}, torch::kBool))[0].count, 0);
+  EXPECT_EQ(retrieval(empty.similarity_NN, torch::zeros({0, 0}, torch::kBool))[0].count, 0);
 }
 
 TEST(Saclm, MetricsCountFramesAndMargins) {

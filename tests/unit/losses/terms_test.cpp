@@ -84,7 +84,7 @@ TEST(SaclmOptions, EveryOptionIsRead) {
   load_config(folder.write("saclm.yaml",
                            "{weight: 0.5, beta: 0.25, rho: 0.4, decision: threshold, threshold: 0.6, slots: 3, "
                            "slot_hidden: 8, score_hidden: 16, "
-                           "margin: 0.3, text_score: pooled, regularizer: ratio, distill: 0.2, negatives: micro_batch, "
+                           "margin: 0.3, text_score: pooled, regularizer: ratio, distill: 0.2, negatives: ranks, "
                            "conditioning: none}\n"),
               {}, c);
   EXPECT_EQ(c.weight, 0.5);
@@ -98,6 +98,7 @@ TEST(SaclmOptions, EveryOptionIsRead) {
   EXPECT_EQ(c.margin, 0.3);
   EXPECT_EQ(c.text_score, TextScore::kPooled);
   EXPECT_EQ(c.distill, 0.2);
+  EXPECT_EQ(c.negatives, Negatives::kRanks);
   EXPECT_EQ(c.conditioning, Conditioning::kNone);
   EXPECT_EQ(problem("{regularizer: l1}\n"), "");
 }
@@ -106,16 +107,6 @@ TEST(SaclmOptions, ThresholdWithL1IsRefused) {
   EXPECT_EQ(problem("decision: threshold\nregularizer: l1\n"),
             "saclm.yaml:1:1: decision: threshold with regularizer: l1 ends at one kept frame; use regularizer: ratio, "
             "or decision: topk.");
-}
-
-TEST(SaclmOptions, NegativesOfOtherRanksAreRefused) {
-  const std::string sentence =
-      "negatives: ranks needs training on several ranks, which this version does not have; use negatives: micro_batch.";
-  EXPECT_EQ(problem("negatives: ranks\n"), "saclm.yaml:1:1: " + sentence);
-  SaclmConfig config;
-  config.negatives = Negatives::kRanks;
-  EXPECT_EQ(usam::test::message_of([&] { Saclm(config, 8); }), "loss.saclm: " + sentence);
-  EXPECT_THROW(Saclm(config, 8), UserError);
 }
 
 }  // namespace

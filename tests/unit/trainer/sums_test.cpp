@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/support.h"
+#include "tests/thread_ranks.h"
 
 namespace usam {
 namespace {
@@ -64,6 +65,17 @@ TEST(Tally, SumsMicroBatches) {
   EXPECT_DOUBLE_EQ(figures.loss, 4);
   const std::map<std::string, double> expected = {{"ce", 2}, {"none", 0}, {"right", 0.75}};
   EXPECT_EQ(figures.values, expected);
+}
+
+// The last micro-batches of an epoch need not reach every rank; whether a state is the best must be told alike by all.
+TEST(Tally, ARankWithoutSamplesKnowsTheSameFigures) {
+  test::on_threads(2, [](dist::Communicator& ranks) {
+    Tally tally;
+    if (ranks.rank() == 1) tally.add({{{"ce", torch::tensor(6.0f), "tokens", 2}}, {{"right", 1, 2}}});
+    const Figures figures = tally.figures({{"tokens", 4}}, ranks);
+    EXPECT_DOUBLE_EQ(figures.loss, 3);
+    EXPECT_EQ(figures.values, (std::map<std::string, double>{{"ce", 1.5}, {"right", 0.5}}));
+  });
 }
 
 TEST(SumOverRanks, ARankNeedNotHaveEveryName) {

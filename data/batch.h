@@ -36,6 +36,13 @@ struct Cursor {
   bool operator==(const Cursor&) const = default;
 };
 
+// A sample that could not be used, and why.
+struct Skipped {
+  std::string key;
+  std::string file;
+  std::string reason;
+};
+
 // One micro-batch as the recipe asked for it. When every sample of it was skipped, and on the ranks that an epoch's
 // last round has no micro-batch for, `keys` and `fields` are empty: such a batch still takes part in the step, with
 // zero counts.
@@ -46,6 +53,7 @@ struct Batch {
   int64_t epoch_size = 0;     // micro-batches of this epoch over all ranks
   double audio_seconds = 0;
   std::map<std::string, BatchField> fields;
+  std::vector<Skipped> skipped;  // its samples that could not be used
 
   int64_t size() const { return static_cast<int64_t>(keys.size()); }
   const BatchField& field(const std::string& name) const { return fields.at(name); }

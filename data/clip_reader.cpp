@@ -47,15 +47,21 @@ class FileReader final : public ClipReader {
     const double speed = draw_speed(options_.augment, audio.seconds(), options_.max_seconds, key);
     const double rate = static_cast<double>(audio.sample_rate) * speed;
     torch::Tensor samples = audio.samples.slice(0, 0, static_cast<int64_t>(options_.max_seconds * rate));
-    samples = augment_wave(samples, options_.augment, key);
-    samples = padded_to(samples, static_cast<int64_t>(std::ceil(min_seconds_ * rate)));
-    result.clip.seconds = static_cast<double>(samples.numel()) / rate;
+    result.clip = clip_of(augment_wave(samples, options_.augment, key), rate);
+    return result;
+  }
+
+  // The features of a wave of any length.
+  Clip clip_of(const torch::Tensor& wave, double rate) const {
+    Clip clip;
+    const torch::Tensor samples = padded_to(wave, static_cast<int64_t>(std::ceil(min_seconds_ * rate)));
+    clip.seconds = static_cast<double>(samples.numel()) / rate;
     for (const auto& stream : streams_) {
       const torch::Tensor resampled = padded_to(audio::resample(samples, rate, stream.rate), stream.min_samples);
-      result.clip.samples[stream.name] = resampled.numel();
-      result.clip.features[stream.name] = (*stream.front_end)(resampled);
+      clip.samples[stream.name] = resampled.numel();
+      clip.features[stream.name] = (*stream.front_end)(resampled);
     }
-    return result;
+    return clip;
   }
 
  private:
@@ -96,6 +102,12 @@ class CachingReader final : public ClipReader {
 };
 
 }  // namespace
+
+Clip read_silence(const DataPlan& plan, const ClipOptions& options) {
+  constexpr double kRate = 16000;
+  const double seconds = std::min(1.0, options.max_seconds);
+  return FileReader(plan, options).clip_of(torch::zeros({static_cast<int64_t>(seconds * kRate)}), kRate);
+}
 
 std::shared_ptr<const ClipReader> make_file_reader(const DataPlan& plan, const ClipOptions& options) {
   return std::make_shared<FileReader>(plan, options);

@@ -34,6 +34,8 @@ struct ClipOptions {
   AugmentConfig augment;  // its wave part; SpecAugment comes after the cache
 };
 
+// What a reader makes of a second of silence, or of as much as a shorter data.max_seconds lets through.
+Clip read_silence(const DataPlan& plan, const ClipOptions& options);
 // Decodes the file, cuts it, changes the wave, resamples it straight to each stream's rate, pads it to the streams'
 // minimum and computes their features.
 std::shared_ptr<const ClipReader> make_file_reader(const DataPlan& plan, const ClipOptions& options);

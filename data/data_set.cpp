@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "data/augment/spec_augment.h"
+#include "data/collate.h"
 #include "src/base/error.h"
 
 namespace usam::data {
@@ -55,6 +56,18 @@ std::shared_ptr<const EpochPlan> DataSet::plan(int64_t epoch) const {
   planned_ = std::make_shared<EpochPlan>(plan_epoch(*source_, options, epoch));
   planned_epoch_ = epoch;
   return planned_;
+}
+
+Batch DataSet::silence() const {
+  Row row = source_->row(0);
+  row.references = row.tags = {};
+  const Clip clip = read_silence(plan_, {config_.max_seconds, true, {}});
+  Batch batch;
+  batch.keys = {"silence"};
+  batch.rows = {0};
+  batch.audio_seconds = clip.seconds;
+  batch.fields = collate(plan_.fields, {plan_.make_example(row, clip)});
+  return batch;
 }
 
 Sample DataSet::load(const Visit& visit, int64_t epoch) const {

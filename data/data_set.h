@@ -46,6 +46,9 @@ class DataSet {
   // data.long_audio: error.
   Sample load(const Visit& visit, int64_t epoch) const;
 
+  // A micro-batch of one sample that is made up: silence with the first row's task and prompt, and no label.
+  Batch silence() const;
+
   const Source& source() const { return *source_; }
   const DataConfig& config() const { return config_; }
   const DataPlan& recipe_plan() const { return plan_; }

@@ -14,8 +14,9 @@ struct Loader::Slot {
   std::span<const Visit> visits;
   Batch batch;
   std::vector<Sample> samples;
-  size_t claimed = 0;    // samples that a thread has taken
-  size_t remaining = 0;  // samples that are not loaded yet
+  std::vector<bool> is_loaded;  // of each sample
+  size_t claimed = 0;           // samples that a thread has taken
+  size_t remaining = 0;         // samples that are not loaded yet
   bool is_done = false;
   std::exception_ptr error;
 };
@@ -68,6 +69,7 @@ std::shared_ptr<Loader::Slot> Loader::make_slot() {
   slot->batch.epoch_size = plan_->size();
   if (next_index_ < plan_->size()) slot->visits = plan_->micro_batch(next_index_);
   slot->samples.resize(slot->visits.size());
+  slot->is_loaded.resize(slot->visits.size());
   slot->remaining = slot->visits.size();
   slot->is_done = slot->visits.empty();
   next_index_ += slice_.ranks;
@@ -101,6 +103,7 @@ void Loader::finish(Slot& slot) {
   std::vector<Example> examples;
   for (size_t i = 0; i < slot.samples.size(); ++i) {
     Sample& sample = slot.samples[i];
+    if (sample.state == Sample::State::kSkipped) slot.batch.skipped.push_back(sample.skipped);
     if (sample.state != Sample::State::kReady) continue;
     slot.batch.keys.push_back(sample.key);
     slot.batch.rows.push_back(slot.visits[i].row);
@@ -123,6 +126,7 @@ void Loader::work() {
     }
     lock.lock();
     if (error && !slot->error) slot->error = error;
+    slot->is_loaded[sample] = true;
     if (--slot->remaining > 0) continue;
     if (!slot->error) {
       lock.unlock();
@@ -139,12 +143,36 @@ void Loader::work() {
   }
 }
 
+bool Loader::is_ready() const {
+  return !slots_.empty() && slots_.front()->is_done;
+}
+
+// Without threads that load ahead, the one there is waits until it is asked.
+void Loader::ask() {
+  if (data_->config().threads == 0) depth_ = 1;
+  work_ready_.notify_all();
+}
+
+std::vector<std::string> Loader::missing_after(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  if (slots_.empty() && next_index_ >= end_index_) return {};
+  ask();
+  if (slot_ready_.wait_for(lock, limit, [this] { return is_ready(); }) || slots_.empty()) return {};
+  const std::shared_ptr<Slot> slot = slots_.front();
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < slot->visits.size(); ++i)
+    if (!slot->is_loaded[i]) rows.push_back(slot->visits[i].row);
+  lock.unlock();
+  std::vector<std::string> keys;
+  for (const int64_t row : rows) keys.push_back(data_->source().row(row).key);
+  return keys;
+}
+
 std::optional<Batch> Loader::next() {
   std::unique_lock lock(mutex_);
   if (slots_.empty() && next_index_ >= end_index_) return std::nullopt;
-  if (data_->config().threads == 0) depth_ = 1;
-  work_ready_.notify_all();
-  slot_ready_.wait(lock, [this] { return !slots_.empty() && slots_.front()->is_done; });
+  ask();
+  slot_ready_.wait(lock, [this] { return is_ready(); });
   const std::shared_ptr<Slot> slot = slots_.front();
   slots_.pop_front();
   if (data_->config().threads == 0) depth_ = 0;
@@ -162,9 +190,9 @@ void Loader::count(const Slot& slot) {
     counts_.too_long += sample.state == Sample::State::kTooLong;
     counts_.truncated += sample.is_truncated;
     counts_.misdeclared += sample.is_misdeclared;
-    if (sample.state == Sample::State::kSkipped)
-      data_->skips().add(sample.skipped, ++counts_.skipped, static_cast<int64_t>(plan_->visits.size()));
   }
+  counts_.skipped += std::ssize(slot.batch.skipped);
+  for (const Skipped& skipped : slot.batch.skipped) data_->skips().add(skipped);
 }
 
 void Loader::report() const {

@@ -1,10 +1,12 @@
 #pragma once
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -39,9 +41,11 @@ class Loader {
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  // The next micro-batch; nothing after the last one of the epoch. UserError: too many skipped samples, or the first
-  // unusable one under data.on_error: fail.
+  // The next micro-batch; nothing after the last one of the epoch. UserError: the first unusable sample under
+  // data.on_error: fail.
   std::optional<Batch> next();
+  // Waits for the next micro-batch, for `limit` at most: the keys of its samples that are still missing then.
+  std::vector<std::string> missing_after(std::chrono::milliseconds limit);
   const LoadCounts& counts() const { return counts_; }
 
  private:
@@ -53,6 +57,8 @@ class Loader {
   std::shared_ptr<Slot> claim(std::unique_lock<std::mutex>& lock, size_t& sample);
   void load_sample(Slot& slot, size_t sample);
   void finish(Slot& slot);
+  bool is_ready() const;
+  void ask();
   void count(const Slot& slot);
   void report() const;
 

@@ -14,14 +14,20 @@ std::string to_json_line(const Skipped& skipped) {
 
 SkipList::SkipList(double max_share, Write write) : max_share_(max_share), write_(std::move(write)) {}
 
-void SkipList::add(const Skipped& skipped, int64_t count, int64_t rows) {
+void SkipList::add(const Skipped& skipped) {
   if (keys_.insert(skipped.key).second && write_) write_(skipped);
-  if (static_cast<double>(count) <= max_share_ * static_cast<double>(rows)) return;
+}
+
+bool SkipList::allows(int64_t count, int64_t rows) const {
+  return static_cast<double>(count) <= max_share_ * static_cast<double>(rows);
+}
+
+void SkipList::check(int64_t count, int64_t rows, const Skipped& last) const {
+  if (allows(count, rows)) return;
   user_error(
       "{} of the epoch's {} samples could not be used, more than data.max_skipped = {} allows; the last is '{}': {}. "
-      "Mend or "
-      "remove what skipped.jsonl lists, or raise data.max_skipped",
-      count, rows, max_share_, skipped.key, skipped.reason);
+      "Mend or remove what skipped.jsonl lists, or raise data.max_skipped",
+      count, rows, max_share_, last.key, last.reason);
 }
 
 SkipList::Write SkipList::append_to(const std::string& path) {

@@ -4,29 +4,25 @@
 #include <set>
 #include <string>
 
-namespace usam::data {
+#include "data/batch.h"
 
-// A sample that was left out, and why.
-struct Skipped {
-  std::string key;
-  std::string file;
-  std::string reason;
-};
+namespace usam::data {
 
 // `{"key", "file", "reason"}` as one line of JSON, without its newline.
 std::string to_json_line(const Skipped& skipped);
 
-// Notes the samples that could not be read (data.on_error: skip) and stops the run when they are too many. Used by the
-// thread that consumes batches only, so the order is that of the batches.
+// Notes the samples that could not be read (data.on_error: skip) and says when they are too many. Used by the thread
+// that consumes batches only, so the order is that of the batches.
 class SkipList {
  public:
   using Write = std::function<void(const Skipped&)>;
   // `write` gets each key once; append_to() below writes RUN/skipped.jsonl.
   SkipList(double max_share, Write write);
 
-  // `count`: samples skipped so far in this epoch, this one included, of `rows`. Throws UserError, with the count and
-  // the file, when that is more than max_share.
-  void add(const Skipped& skipped, int64_t count, int64_t rows);
+  void add(const Skipped& skipped);
+  // Whether so many of an epoch's rows, over all ranks, may be skipped; check() throws a UserError if not.
+  bool allows(int64_t count, int64_t rows) const;
+  void check(int64_t count, int64_t rows, const Skipped& last) const;
 
   // A writer that appends a line to a file, which it makes at the first one.
   static Write append_to(const std::string& path);

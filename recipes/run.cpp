@@ -17,6 +17,9 @@ class LoaderStream final : public BatchStream {
  public:
   LoaderStream(std::shared_ptr<const data::DataSet> data, data::Slice slice) : loader_(std::move(data), slice) {}
   std::optional<data::Batch> next() override { return loader_.next(); }
+  std::vector<std::string> missing_after(std::chrono::milliseconds limit) override {
+    return loader_.missing_after(limit);
+  }
 
  private:
   data::Loader loader_;
@@ -43,8 +46,15 @@ void describe(Fields& f, RunFolderConfig& c) {
 }
 
 void describe(Fields& f, ParallelConfig& c) {
-  f.choice("strategy", c.strategy, {{"ddp", Strategy::kDdp}}, "how several ranks share the work").resumable();
+  using dist::Strategy;
+  f.choice("strategy", c.strategy, {{"ddp", Strategy::kDdp}, {"zero1", Strategy::kZero1}, {"fsdp", Strategy::kFsdp}},
+           "ddp: every rank holds all; zero1: optimizer states are shared out; fsdp: weights and gradients too")
+      .resumable();
   f("patience", c.patience, "seconds without a sign of life after which a rank counts as lost and the others end")
+      .at_least(1)
+      .at_most(86400)
+      .resumable();
+  f("timeout", c.timeout, "seconds that ranks wait for one that is alive but does not come, then all end")
       .at_least(1)
       .at_most(86400)
       .resumable();
@@ -63,11 +73,13 @@ void describe(Fields& f, RunConfig& c) {
   f("evaluate", c.evaluate, "decoding and scoring");
 }
 
-std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source& train) {
+std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source& train,
+                                     std::shared_ptr<dist::Communicator> ranks) {
   RecipeInit init;
   init.seed = static_cast<uint64_t>(config.seed);
   init.overlays = values_of(config.init_from);
   init.labels = [&train] { return labels_of(train); };
+  init.ranks = std::move(ranks);
   // A run that goes on from a checkpoint speaks with its tokenizer, unless the config names one.
   for (const auto& path : init.overlays) {
     if (std::filesystem::is_directory(path + "/tokenizer")) init.assets = path;

@@ -11,6 +11,7 @@
 #include "src/base/config.h"
 #include "src/base/config_yaml.h"
 #include "src/dist/communicator.h"
+#include "src/dist/data_parallel.h"
 #include "src/eval/evaluate_config.h"
 #include "trainer/batches.h"
 #include "trainer/trainer_config.h"
@@ -21,10 +22,10 @@ struct RunFolderConfig {
   Path dir;
 };
 
-enum class Strategy { kDdp };
 struct ParallelConfig {
-  Strategy strategy = Strategy::kDdp;
+  dist::Strategy strategy = dist::Strategy::kDdp;
   double patience = 30;  // seconds without a sign of life after which a rank counts as lost
+  double timeout = 600;  // seconds that ranks wait for one that is alive but does not come
 };
 
 // Every key of a config file (architecture.md section 3).
@@ -44,7 +45,8 @@ void describe(Fields& f, RunConfig& c);
 
 // The recipe of a config, made for training: initial values, then the overlays of `init_from` in their order. `train`
 // is read only where a tokenizer is trained from it.
-std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source& train);
+std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source& train,
+                                     std::shared_ptr<dist::Communicator> ranks = dist::single_rank());
 // The recipe of a checkpoint with its trained values, its tokenizer, and the bases that it names checked. `config` is
 // the checkpoint's own, perhaps with overrides of the user.
 std::shared_ptr<Recipe> open_checkpoint(const std::string& checkpoint, const RunConfig& config);

@@ -33,20 +33,23 @@ std::function<std::map<std::string, double>()> task_figures(Recipe& recipe, cons
 
 int train(recipes::RunConfig& config, const std::string& resume) {
   const dist::Launch launch = dist::read_launch();
-  const auto ranks = join_ranks(launch, config.parallel.patience);
+  const auto ranks = join_ranks(launch, config.parallel);
   const std::string run = config.run.dir.value;
   const std::string checkpoint = choose_resume(run, resume);
   if (!checkpoint.empty()) check_resumed_config(checkpoint, config);
   const auto train_source = recipes::open_data(config.data.train, config);
-  const auto recipe = recipes::build_recipe(config, *train_source);
-  recipe->module().to(dist::local_device(launch));
+  const auto recipe = recipes::build_recipe(config, *train_source, ranks);
   std::filesystem::create_directories(run);
   auto skips =
       std::make_shared<data::SkipList>(config.data.max_skipped, data::SkipList::append_to(run + "/skipped.jsonl"));
   TrainerParts parts;
   parts.recipe = recipe;
   parts.ranks = ranks;
-  parts.train = recipes::make_batches(recipes::make_data_set(train_source, *recipe, config, true, skips), *ranks);
+  parts.strategy = config.parallel.strategy;
+  parts.device = dist::local_device(launch);
+  const auto train_set = recipes::make_data_set(train_source, *recipe, config, true, skips);
+  parts.train = recipes::make_batches(train_set, *ranks);
+  if (parts.strategy == dist::Strategy::kFsdp) parts.stand_in = train_set->silence();
   if (!config.data.valid.empty()) {
     const auto valid_source = recipes::open_data(config.data.valid, config);
     parts.valid = recipes::make_batches(recipes::make_data_set(valid_source, *recipe, config, false, skips), *ranks);
@@ -57,9 +60,8 @@ int train(recipes::RunConfig& config, const std::string& resume) {
   parts.seed = static_cast<uint64_t>(config.seed);
   recipe->train(true);
   log::info("{}", recipes::parameter_summary(*recipe));
-  Trainer trainer(config.trainer, std::move(parts));
-  if (!checkpoint.empty()) trainer.resume(checkpoint);
-  return trainer.run() == Outcome::kPreempted ? kPreempted : kDone;
+  parts.checkpoint = checkpoint;
+  return Trainer(config.trainer, std::move(parts)).run() == Outcome::kPreempted ? kPreempted : kDone;
 }
 
 int run(const Arguments& arguments) {

@@ -58,27 +58,33 @@ void AdamW::step(const std::vector<ParameterGroup>& groups, double lr) {
   }
 }
 
-io::NamedTensors AdamW::state() {
-  io::NamedTensors state;
+std::vector<StateTensor> AdamW::state() {
+  std::vector<StateTensor> state;
   for (const Group& group : groups_) {
-    state.emplace_back("group." + group.name + ".steps", group.steps);
+    state.push_back({"group." + group.name + ".steps", group.steps, ""});
     for (const Slice* slice : {&group.decayed, &group.plain})
       for (size_t i = 0; i < slice->names.size(); ++i) {
-        state.emplace_back(slice->names[i] + ".average", slice->averages[i]);
-        state.emplace_back(slice->names[i] + ".square", slice->squares[i]);
+        state.push_back({slice->names[i] + ".average", slice->averages[i], slice->names[i]});
+        state.push_back({slice->names[i] + ".square", slice->squares[i], slice->names[i]});
       }
   }
   return state;
 }
 
-double clip_gradients(const std::vector<ParameterGroup>& groups, double max_norm) {
+double clip_gradients(const std::vector<ParameterGroup>& groups, double max_norm, dist::Communicator* owners) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> gradients;
   for (const ParameterGroup& group : groups)
     for (const auto& [name, parameter] : group.parameters)
       if (group.active) gradients.push_back(parameter.grad());
   if (gradients.empty()) return 0;
-  const double norm = torch::stack(at::_foreach_norm(gradients)).norm().item<double>();
+  torch::Tensor total = torch::stack(at::_foreach_norm(gradients)).norm();
+  if (owners) {
+    total.square_();
+    owners->all_reduce(total);
+    total.sqrt_();
+  }
+  const double norm = total.item<double>();
   if (const double scale = max_norm / (norm + 1e-6); max_norm > 0 && scale < 1) at::_foreach_mul_(gradients, scale);
   return norm;
 }

@@ -7,12 +7,20 @@
 
 #include "src/base/config.h"
 #include "src/base/registry.h"
-#include "src/io/safetensors.h"
+#include "src/dist/communicator.h"
 #include "trainer/recipe.h"
 
 namespace usam {
 
-// Turns gradients into updates of the parameters it was built for.
+// A tensor of an optimizer's state.
+struct StateTensor {
+  std::string name;
+  torch::Tensor values;
+  std::string parameter;  // the one whose elements these values belong to, one each; "": none
+};
+
+// Turns gradients into updates of the parameters it was built for, which may be pieces of parameters: updates are
+// element by element.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
@@ -21,8 +29,8 @@ class Optimizer {
   // One update of the active groups with the learning rate `lr` (times each group's scale). Every parameter of an
   // active group has a gradient. The groups are those of the construction; only `active` may differ.
   virtual void step(const std::vector<ParameterGroup>& groups, double lr) = 0;
-  // The live state tensors by name: a checkpoint writes them, and reading them back in place restores the optimizer.
-  virtual io::NamedTensors state() = 0;
+  // The live state: a checkpoint writes it, and reading it back in place restores the optimizer.
+  virtual std::vector<StateTensor> state() = 0;
 };
 
 // AdamW with decoupled weight decay (Loshchilov & Hutter 2019; torch.optim.AdamW is the reference), as one fused kernel
@@ -40,7 +48,7 @@ class AdamW final : public Optimizer {
   AdamW(const AdamWConfig& config, const std::vector<ParameterGroup>& groups);
   double base_lr() const override { return config_.lr; }
   void step(const std::vector<ParameterGroup>& groups, double lr) override;
-  io::NamedTensors state() override;
+  std::vector<StateTensor> state() override;
 
  private:
   // What one call of the fused kernel works on.
@@ -61,8 +69,8 @@ class AdamW final : public Optimizer {
 };
 
 // The norm of all gradients of the active groups together; scales them down to `max_norm` where it is larger (0:
-// never), as torch.nn.utils.clip_grad_norm_ does.
-double clip_gradients(const std::vector<ParameterGroup>& groups, double max_norm);
+// never), as torch.nn.utils.clip_grad_norm_ does. `owners`: the ranks, where each has other pieces of the parameters.
+double clip_gradients(const std::vector<ParameterGroup>& groups, double max_norm, dist::Communicator* owners = nullptr);
 
 using OptimizerRegistry = Registry<Optimizer, const std::vector<ParameterGroup>&>;
 // Every optimizer by its `type:`; the list is in register.cpp.

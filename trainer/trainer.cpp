@@ -32,24 +32,28 @@ StepRecord Trainer::step() {
   const Counts counts = count(batches);
   std::vector<torch::Tensor> losses;
   Tally tally;
-  for (torch::Tensor& parameter : parameters_) parameter.mutable_grad() = torch::Tensor();
+  parallel_->enter();
+  parallel_->clear_gradients();
   for (const data::Batch& batch : batches) {
     seed_default_generators(draw_key(state_.seed, "dropout", state_.step, place_in_step(losses.size())));
-    at("forward");
+    at("forward", batch.keys);
     const StepOutput output = forward(batch);
     const torch::Tensor loss = touch(weighted_loss(output.terms, counts), parameters_);
     backward(loss, &batch == &batches.back());
     losses.push_back(loss.detach());
     tally.add(output);
   }
-  gradients_->finish();
-  const std::vector<ParameterGroup> groups = parts_.recipe->groups();
+  parallel_->finish();
+  parallel_->leave();
+  const std::vector<ParameterGroup> groups = this->groups();
   record.figures = tally.figures(counts, *parts_.ranks);
-  record.gradient_norm = clip_gradients(groups, config_.max_grad_norm);
+  record.gradient_norm =
+      clip_gradients(groups, config_.max_grad_norm, parallel_->is_shared() ? parts_.ranks.get() : nullptr);
   record.lr = optimizer_->base_lr() * schedule_->factor(state_.step, total_);
   record.finite = Guard::finite(record.figures.loss, record.gradient_norm);
   if (record.finite) {
     optimizer_->step(groups, record.lr);
+    parallel_->updated();
     guard_.accepted();
   } else {
     drop(record, batches, losses);
@@ -62,11 +66,10 @@ StepRecord Trainer::step() {
 
 // This rank's micro-batches of the next step: as many on every rank, fewer than usual at the end of an epoch.
 std::vector<data::Batch> Trainer::fetch() {
-  at("data");
   if (!stream_) stream_ = parts_.train.open(state_.cursor);
   std::vector<data::Batch> batches;
   for (int64_t round = rounds_up(micro_batches_of_step(), parts_.ranks->world()); round > 0; --round) {
-    std::optional<data::Batch> batch = stream_->next();
+    std::optional<data::Batch> batch = next_of(*stream_, "data");
     if (!batch) internal_error("the data of epoch {} ended before its last micro-batch", state_.cursor.epoch);
     batches.push_back(std::move(*batch));
   }
@@ -84,13 +87,17 @@ Counts Trainer::count(const std::vector<data::Batch>& batches) {
 
 StepOutput Trainer::forward(const data::Batch& batch) {
   keys_under_way_ = batch.keys;
-  AutocastScope autocast(device_, config_.precision);
-  return parts_.recipe->forward(batch.to(device_));
+  AutocastScope autocast(parts_.device, config_.precision);
+  if (batch.size() > 0 || !parts_.stand_in) return parts_.recipe->forward(batch.to(parts_.device));
+  StepOutput output = parts_.recipe->forward(parts_.stand_in->to(parts_.device));
+  for (Term& term : output.terms) term.sum = 0 * term.sum;
+  output.metrics.clear();
+  return output;
 }
 
 void Trainer::backward(const torch::Tensor& loss, bool is_last) {
-  at("backward");
-  if (is_last) gradients_->expect_last_backward();
+  at("backward", keys_under_way_);
+  if (is_last) parallel_->expect_last_backward();
   loss.backward();
 }
 
@@ -140,16 +147,19 @@ void Trainer::advance() {
 Figures Trainer::evaluate() {
   torch::NoGradGuard no_grad;
   parts_.recipe->train(false);
+  parallel_->enter();
   const std::unique_ptr<BatchStream> stream = parts_.valid->open({0, 0});
   Counts counts;
   Tally tally;
-  while (const std::optional<data::Batch> batch = stream->next()) {
+  while (const std::optional<data::Batch> batch = next_of(*stream, "data of the evaluation")) {
+    at("evaluation", batch->keys);
     add(counts, parts_.recipe->count(*batch));
     tally.add(forward(*batch));
   }
   Figures figures = tally.figures(sum_over_ranks(counts, *parts_.ranks), *parts_.ranks);
   if (parts_.task_figures)
     for (const auto& [name, value] : parts_.task_figures()) figures.values[name] = value;
+  parallel_->leave();
   parts_.recipe->train(true);
   return figures;
 }

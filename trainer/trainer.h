@@ -8,29 +8,36 @@
 #include <vector>
 
 #include "src/dist/communicator.h"
-#include "src/dist/gradient_sum.h"
+#include "src/dist/data_parallel.h"
 #include "trainer/agreement.h"
 #include "trainer/batches.h"
 #include "trainer/checkpoint.h"
 #include "trainer/guard.h"
 #include "trainer/optimizer.h"
+#include "trainer/pieces.h"
 #include "trainer/progress.h"
 #include "trainer/recipe.h"
 #include "trainer/recorder.h"
+#include "trainer/saver.h"
 #include "trainer/schedule.h"
 #include "trainer/trainer_config.h"
 
 namespace usam {
 
-// What the program hands over. The recipe is built, loaded and on its device.
+// What the program hands over. The recipe is built and loaded, in host memory.
 struct TrainerParts {
   std::shared_ptr<Recipe> recipe;
   Batches train;
   std::optional<Batches> valid;  // without it nothing is evaluated and no checkpoint is the best
   std::shared_ptr<dist::Communicator> ranks = dist::single_rank();
+  dist::Strategy strategy = dist::Strategy::kDdp;
+  // fsdp: what a rank computes, without effect, when its micro-batch has no samples, for the others need its weights.
+  std::optional<data::Batch> stand_in;
+  torch::Device device = torch::kCPU;
   std::string run;          // the RUN folder
   std::string config_yaml;  // the resolved config, for RUN and its checkpoints
   uint64_t seed = 0;
+  std::string checkpoint;  // to go on from (see choose_resume); "": from the start
   // More evaluation figures by name, of decoding for example, computed on every rank alike; may be empty.
   std::function<std::map<std::string, double>()> task_figures;
 };
@@ -39,12 +46,10 @@ enum class Outcome { kFinished, kPreempted };  // exit codes 0 and 75
 
 class Trainer {
  public:
-  // Files appear only in run(). UserError: a training set without micro-batches.
+  // Files appear only in run(). UserError: a training set without micro-batches; a checkpoint that is torn, does not
+  // fit the recipe, or whose steps cannot be shared among this number of ranks.
   Trainer(const TrainerConfig& config, TrainerParts parts);
 
-  // Continues from a checkpoint (see choose_resume). UserError: it is torn, does not fit the recipe, or its steps
-  // cannot be shared among this number of ranks.
-  void resume(const std::string& checkpoint);
   // Trains to the end, or until a signal asks to stop, and saves. TrainingFailed after too many bad steps.
   Outcome run();
   // The validation loss and its parts, over all ranks.
@@ -65,14 +70,22 @@ class Trainer {
   int64_t place_in_step(size_t round) const;
   int64_t micro_batches_of_step() const;
 
+  void restore_state(const std::string& checkpoint);
+  std::vector<ParameterGroup> groups() const;        // the recipe's, of the pieces that this rank updates
+  std::vector<TensorPiece> optimizer_state() const;  // live
+  io::NamedTensors model_values();                   // as in model.safetensors; copies, on the first rank alone
   int64_t plan_steps() const;
   void record(const StepRecord& record);
   bool evaluate_and_compare();
+  Outcome go_on();
   bool stop_requested();
-  void save();
+  void save(bool is_last);
+  enum class Then { kTrains, kEnds, kFails };  // what follows a save
+  void tell(const std::optional<EndedSave>& ended, Then then);
   void open_run();
   Agreement agreement() const;
-  void at(const std::string& phase);
+  void at(const std::string& phase, const std::vector<std::string>& keys = {}, int64_t slowness = 1);
+  std::optional<data::Batch> next_of(BatchStream& stream, const std::string& phase);
   void explain_failure(const std::exception& e);
   void on_first_rank(const std::function<void()>& work);
   bool is_first() const { return parts_.ranks->rank() == 0; }
@@ -80,12 +93,12 @@ class Trainer {
 
   TrainerConfig config_;
   TrainerParts parts_;
+  io::NamedTensors trained_;
+  std::vector<torch::Tensor> parameters_;  // the same
+  std::unique_ptr<dist::DataParallel> parallel_;
+  std::map<std::string, const dist::Piece*> pieces_;  // by the name of the parameter
   std::shared_ptr<Optimizer> optimizer_;
   std::shared_ptr<Schedule> schedule_;
-  io::NamedTensors saved_;                 // parameters and running statistics, as in model.safetensors
-  std::vector<torch::Tensor> parameters_;  // all that is trained
-  std::unique_ptr<dist::GradientSum> gradients_;
-  torch::Device device_ = torch::kCPU;
   Guard guard_;
   Progress progress_;
   Pace pace_;
@@ -94,6 +107,8 @@ class Trainer {
   std::vector<std::string> keys_under_way_;  // of the micro-batch being computed, for messages
   RunState state_;
   int64_t total_ = 0;
+  std::optional<Best> saved_best_;  // the best state that a checkpoint holds
+  std::unique_ptr<Saver> saver_;    // inside run()
 };
 
 }  // namespace usam

@@ -53,8 +53,7 @@ class Zero1 final : public Ddp {
       auto whole = torch::empty({flat.size()}, flat.parameters().front().second.options().requires_grad(false));
       {
         const torch::NoGradGuard no_grad;
-        for (size_t i = 0; i < flat.parameters().size(); ++i)
-          flat.place(whole, i).copy_(flat.parameters()[i].second);
+        for (size_t i = 0; i < flat.parameters().size(); ++i) flat.place(whole, i).copy_(flat.parameters()[i].second);
       }
       flat.move_into(whole);
       for (Piece& piece : flat.pieces(own(flat, whole), ranks->rank())) pieces_.push_back(std::move(piece));
@@ -69,10 +68,8 @@ class Zero1 final : public Ddp {
     std::map<std::string, torch::Tensor> gradients;
     for (const auto& [name, parameter] : trained_) gradients[name] = parameter.grad();
     for (Piece& piece : pieces_)
-      piece.values.mutable_grad() = gradients.at(piece.name)
-                                        .reshape(-1)
-                                        .narrow(0, piece.begin, piece.values.numel())
-                                        .view(piece.values.sizes());
+      piece.values.mutable_grad() =
+          gradients.at(piece.name).reshape(-1).narrow(0, piece.begin, piece.values.numel()).view(piece.values.sizes());
   }
 
   void updated() override {

@@ -31,7 +31,7 @@ struct Piece {
 class DataParallel {
  public:
   virtual ~DataParallel() = default;
-  // All that this rank updates, in a fixed order; parameters that lie on other ranks alone are not among them.
+  // What this rank updates of every parameter, in a fixed order; empty pieces of those that lie on other ranks.
   const std::vector<Piece>& pieces() const { return pieces_; }
   // Whether other ranks update other pieces, so that a figure over all gradients is a sum over ranks.
   virtual bool is_shared() const { return false; }

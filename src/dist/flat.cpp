@@ -13,7 +13,9 @@ int64_t rounds_up(int64_t value, int64_t unit) {
 }
 
 // As many axes as the parameter has, all 1 but the last: the optimizer tells matrices from vectors by them.
+// (An empty piece of a scalar gets one.)
 std::vector<int64_t> stretched(int64_t axes, int64_t count) {
+  if (axes == 0 && count == 0) axes = 1;
   std::vector<int64_t> shape(static_cast<size_t>(axes), 1);
   if (axes > 0) shape.back() = count;
   return shape;
@@ -43,9 +45,9 @@ std::vector<Flat::Stretch> Flat::stretches(int64_t rank) const {
   std::vector<Stretch> found;
   const int64_t first = rank * chunk_, last = first + chunk_;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    const int64_t begin = std::max(offsets_[i], first);
-    const int64_t end = std::min(offsets_[i] + parameters_[i].second.numel(), last);
-    if (begin < end) found.push_back({i, begin - offsets_[i], end - begin, begin - first});
+    const int64_t begin = std::clamp(offsets_[i], first, last);
+    const int64_t end = std::clamp(offsets_[i] + parameters_[i].second.numel(), begin, last);
+    found.push_back(begin < end ? Stretch{i, begin - offsets_[i], end - begin, begin - first} : Stretch{i, 0, 0, 0});
   }
   return found;
 }

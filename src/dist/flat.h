@@ -24,11 +24,11 @@ class Flat {
   void move_into(const torch::Tensor& whole);
   // Copies what lies in a rank's chunk out of the parameters into `own` (chunk).
   void copy_chunk(torch::Tensor& own, int64_t rank) const;
-  // What lies in a rank's chunk, as views of `own` (chunk).
+  // What lies in a rank's chunk, as views of `own` (chunk): a piece of every parameter, perhaps an empty one.
   std::vector<Piece> pieces(const torch::Tensor& own, int64_t rank) const;
 
  private:
-  // A parameter's stretch that lies in a rank's chunk.
+  // What of a parameter lies in a rank's chunk.
   struct Stretch {
     size_t parameter;
     int64_t begin, count;  // in the flattened parameter

@@ -91,8 +91,8 @@ class Shard {
 
   Flat flat_;
   Communicator& ranks_;
-  torch::Tensor own_, gradient_;    // chunk
-  torch::Tensor whole_, filled_;    // one memory, there between start_fetch() and release()
+  torch::Tensor own_, gradient_;  // chunk
+  torch::Tensor whole_, filled_;  // one memory, there between start_fetch() and release()
   torch::Tensor outgoing_, incoming_;
   std::unique_ptr<Pending> fetch_, reduction_;
 };

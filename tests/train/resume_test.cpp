@@ -21,7 +21,9 @@ class Interrupted final : public Recipe {
   torch::nn::Module& module() override { return recipe_->module(); }
   std::vector<std::pair<std::string, torch::Tensor>> statistics() override { return recipe_->statistics(); }
   void train(bool on) override { recipe_->train(on); }
-  void save_assets(const std::string& folder) const override { recipe_->save_assets(folder); }
+  void save_assets(const std::string& folder, const io::NamedTensors& values) const override {
+    recipe_->save_assets(folder, values);
+  }
   void check_assets(const std::string& folder) const override { recipe_->check_assets(folder); }
 
  private:
@@ -35,9 +37,8 @@ Outcome go_on(const std::string& run, std::optional<data::Cursor> where) {
   const TinyRun tiny(run);
   auto parts = tiny.parts();
   if (where) parts.recipe = std::make_shared<Interrupted>(tiny.recipe, *where, SIGTERM);
-  Trainer trainer(tiny.config.trainer, std::move(parts));
-  if (const std::string from = choose_resume(run, "auto"); !from.empty()) trainer.resume(from);
-  return trainer.run();
+  parts.checkpoint = choose_resume(run, "auto");
+  return Trainer(tiny.config.trainer, std::move(parts)).run();
 }
 
 TEST(TinyResume, EqualsAnUninterruptedRunBitForBit) {

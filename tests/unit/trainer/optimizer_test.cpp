@@ -70,7 +70,7 @@ TEST(AdamW, StateIsNamedAndLive) {
   pair.set_gradients(0);
   optimizer.step(pair.groups(), 0.01);
   std::map<std::string, torch::Tensor> state;
-  for (const auto& [name, tensor] : optimizer.state()) state[name] = tensor;
+  for (const auto& tensor : optimizer.state()) state[tensor.name] = tensor.values;
   ASSERT_EQ(state.size(), 5u);
   EXPECT_EQ(state.at("group.all.steps").item<float>(), 1);
   EXPECT_LT((state.at("matrix.average") - 0.1 * pair.matrix_IO.grad()).abs().max().item<double>(), 1e-6);
@@ -81,7 +81,7 @@ TEST(AdamW, StateIsNamedAndLive) {
   torch::NoGradGuard no_grad;
   again.matrix_IO.copy_(pair.matrix_IO);
   again.vector.copy_(pair.vector);
-  for (auto& [name, tensor] : restored.state()) tensor.copy_(state.at(name));
+  for (auto& tensor : restored.state()) tensor.values.copy_(state.at(tensor.name));
   pair.set_gradients(1);
   again.set_gradients(1);
   optimizer.step(pair.groups(), 0.01);

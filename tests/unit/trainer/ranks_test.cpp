@@ -16,12 +16,14 @@ std::vector<TrainerParts> run_on(int64_t world, int64_t accumulate, const std::s
   config.accumulate = accumulate;
   config.keep_last = 0;
   std::vector<TrainerParts> parts;
-  for (const auto& rank : ranks) parts.push_back(toy_parts(run, {}, rank));
+  for (const auto& rank : ranks) {
+    parts.push_back(toy_parts(run, {}, rank));
+    parts.back().checkpoint = from;
+  }
   std::vector<std::thread> threads;
   for (const TrainerParts& mine : parts)
-    threads.emplace_back([&config, &from, &mine] {
+    threads.emplace_back([&config, &mine] {
       Trainer trainer(config, mine);
-      if (!from.empty()) trainer.resume(from);
       EXPECT_EQ(trainer.run(), Outcome::kFinished);
     });
   for (std::thread& thread : threads) thread.join();

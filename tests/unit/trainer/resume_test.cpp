@@ -39,11 +39,13 @@ class Resume : public ::testing::Test {
   void SetUp() override { Trainer(toy_config(kSteps), toy_parts(whole(), with_dropout())).run(); }
   std::string whole() const { return folder_.path() / "whole"; }
   std::string cut() const { return folder_.path() / "cut"; }
+  static TrainerParts from(const std::string& checkpoint, TrainerParts parts) {
+    parts.checkpoint = checkpoint;
+    return parts;
+  }
   // Starts or continues the run that is cut.
   Outcome go_on(test::ToyOptions options) {
-    Trainer trainer(toy_config(kSteps), toy_parts(cut(), std::move(options)));
-    if (const std::string from = choose_resume(cut(), "auto"); !from.empty()) trainer.resume(from);
-    return trainer.run();
+    return Trainer(toy_config(kSteps), from(choose_resume(cut(), "auto"), toy_parts(cut(), std::move(options)))).run();
   }
 
   test::TemporaryFolder folder_;
@@ -87,15 +89,14 @@ TEST_F(Resume, ACrashLosesNothingButTime) {
 
 TEST_F(Resume, AFinishedRunHasNothingLeftToDo) {
   const auto before = std::filesystem::last_write_time(whole() + "/metrics.jsonl");
-  Trainer trainer(toy_config(kSteps), toy_parts(whole()));
-  trainer.resume(choose_resume(whole(), "auto"));
+  Trainer trainer(toy_config(kSteps), from(choose_resume(whole(), "auto"), toy_parts(whole())));
   EXPECT_EQ(trainer.run(), Outcome::kFinished);
   EXPECT_EQ(std::filesystem::last_write_time(whole() + "/metrics.jsonl"), before);
 }
 
 TEST_F(Resume, IntoAnotherFolder) {
-  Trainer trainer(toy_config(kSteps), toy_parts(cut(), with_dropout()));
-  trainer.resume(choose_resume(cut(), whole() + "/checkpoint-6"));
+  const std::string checkpoint = choose_resume(cut(), whole() + "/checkpoint-6");
+  Trainer trainer(toy_config(kSteps), from(checkpoint, toy_parts(cut(), with_dropout())));
   EXPECT_FALSE(trainer.state().best.has_value());  // it stayed behind
   trainer.run();
   EXPECT_EQ(test::content(whole() + "/last/model.safetensors"), test::content(cut() + "/last/model.safetensors"));
@@ -103,13 +104,12 @@ TEST_F(Resume, IntoAnotherFolder) {
 }
 
 TEST_F(Resume, RefusesAnotherSeedAndAnUnevenNumberOfRanks) {
-  TrainerParts parts = toy_parts(cut());
-  parts.seed = 21;
-  Trainer other(toy_config(kSteps), parts);
-  EXPECT_EQ(test::message_of([&] { other.resume(whole() + "/checkpoint-6"); }),
+  TrainerParts other = from(whole() + "/checkpoint-6", toy_parts(cut()));
+  other.seed = 21;
+  EXPECT_EQ(test::message_of([&] { Trainer(toy_config(kSteps), other); }),
             whole() + "/checkpoint-6 was made with seed 20, this run has seed 21.");
-  Trainer three(toy_config(kSteps), toy_parts(cut(), {}, dist::thread_ranks(3)[1]));
-  EXPECT_EQ(test::message_of([&] { three.resume(whole() + "/checkpoint-6"); }),
+  const auto three = from(whole() + "/checkpoint-6", toy_parts(cut(), {}, dist::thread_ranks(3)[1]));
+  EXPECT_EQ(test::message_of([&] { Trainer(toy_config(kSteps), three); }),
             whole() +
                 "/checkpoint-6: its steps have 2 micro-batches, which 3 ranks cannot share evenly. Use a number of "
                 "ranks that divides 2.");
@@ -117,16 +117,15 @@ TEST_F(Resume, RefusesAnotherSeedAndAnUnevenNumberOfRanks) {
 
 TEST_F(Resume, RefusesAnotherBase) {
   std::ofstream(whole() + "/checkpoint-6/base.json") << "{}";
-  Trainer trainer(toy_config(kSteps), toy_parts(whole()));
-  EXPECT_EQ(test::message_of([&] { trainer.resume(whole() + "/checkpoint-6"); }),
+  const auto parts = from(whole() + "/checkpoint-6", toy_parts(whole()));
+  EXPECT_EQ(test::message_of([&] { Trainer(toy_config(kSteps), parts); }),
             whole() + "/checkpoint-6/base.json is another toy's.");
 }
 
 TEST_F(Resume, NoticesThatTheDataShrank) {
-  TrainerParts parts = toy_parts(cut(), with_dropout());
+  TrainerParts parts = from(whole() + "/checkpoint-6", toy_parts(cut(), with_dropout()));
   parts.train = test::toy_batches(4);
   Trainer trainer(toy_config(kSteps), parts);
-  trainer.resume(whole() + "/checkpoint-6");
   EXPECT_EQ(test::message_of([&] { trainer.run(); }),
             "Epoch 1 has 4 micro-batches, and the run stands at number 4: the training data changed, or is empty.");
 }

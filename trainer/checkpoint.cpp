@@ -9,23 +9,12 @@
 
 #include "src/base/error.h"
 #include "src/base/fs.h"
-#include "src/base/hash.h"
 #include "src/io/weights.h"
 
 namespace usam {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kFormat = 1;
-constexpr const char* kCheckpoint = "checkpoint";
-constexpr const char* kExport = "export";
-
-// What a folder of the kind must hold beside the manifest.
-std::vector<std::string> files_of(const std::string& kind) {
-  if (kind == kExport) return {"config.yaml", "model.safetensors"};
-  return {"config.yaml", "model.safetensors", "optimizer.safetensors", "state.json"};
-}
 
 Json read_json(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -39,39 +28,6 @@ Json read_json(const fs::path& path) {
 
 std::string shape_text(const torch::Tensor& tensor) {
   return fmt::format("{} ({})", std::string(c10::toString(tensor.scalar_type())), fmt::join(tensor.sizes(), ", "));
-}
-
-// Files below a folder, relative to it, in a fixed order.
-std::vector<std::string> files_below(const fs::path& folder) {
-  std::vector<std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file()) files.push_back(entry.path().lexically_relative(folder).string());
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-void write_manifest(const fs::path& folder, const char* kind) {
-  Json files = Json::object();
-  for (const std::string& name : files_below(folder)) {
-    const std::string path = (folder / name).string();
-    sync_file(path);
-    files[name] = {{"bytes", fs::file_size(path)}, {"sha256", sha256_file(path)}};
-  }
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_directory()) sync_folder(entry.path().string());
-  write_file_atomically((folder / "manifest.json").string(),
-                        Json{{"format", kFormat}, {"kind", kind}, {"files", files}}.dump(2) + "\n");
-}
-
-// "" or what is wrong with one file that the manifest lists.
-std::string file_problem(const fs::path& path, const std::string& name, const Json& listed) {
-  if (!fs::is_regular_file(path)) return fmt::format("{} is missing", name);
-  const auto bytes = static_cast<int64_t>(fs::file_size(path));
-  const auto expected = listed.at("bytes").get<int64_t>();
-  if (bytes != expected) return fmt::format("{} has {} bytes, the manifest says {}", name, bytes, expected);
-  if (sha256_file(path.string()) != listed.at("sha256").get<std::string>())
-    return fmt::format("{} has another SHA-256 than the manifest says", name);
-  return "";
 }
 
 }  // namespace
@@ -105,24 +61,52 @@ RunState read_run_state(const std::string& checkpoint) {
   }
 }
 
-std::string write_checkpoint(const std::string& run, const CheckpointParts& parts) {
-  const fs::path target = fs::path(run) / fmt::format("checkpoint-{}", parts.state.step);
-  const fs::path aside = fs::path(run) / fmt::format(".checkpoint-{}.partial", parts.state.step);
-  fs::remove_all(aside);
-  fs::create_directories(aside);
-  write_file_atomically((aside / "config.yaml").string(), parts.config_yaml);
-  io::write_safetensors((aside / "model.safetensors").string(), parts.model);
-  io::write_safetensors((aside / "optimizer.safetensors").string(), parts.optimizer);
-  write_file_atomically((aside / "state.json").string(), to_json(parts.state).dump(2) + "\n");
-  if (parts.save_assets) parts.save_assets(aside.string());
-  write_manifest(aside, kCheckpoint);
+std::string partial_checkpoint(const std::string& run, int64_t step) {
+  return (fs::path(run) / fmt::format(".checkpoint-{}.partial", step)).string();
+}
+
+Json write_share(const std::string& run, const CheckpointParts& parts, int64_t rank, int64_t world) {
+  const std::string folder = partial_checkpoint(run, parts.state.step);
+  const std::string optimizer = optimizer_file(rank, parts.is_shared ? world : 1);
+  fs::create_directories(folder);
+  if (rank == 0) {
+    write_file_atomically(folder + "/config.yaml", parts.config_yaml);
+    io::write_safetensors(folder + "/model.safetensors", parts.model);
+    write_file_atomically(folder + "/state.json", to_json(parts.state).dump(2) + "\n");
+    if (parts.save_assets) parts.save_assets(folder, parts.model);
+  }
+  // The other ranks' files stand, or are just being made, in the same folder.
+  std::vector<std::string> mine = rank == 0 ? files_below(folder) : std::vector<std::string>{};
+  std::erase_if(mine, [](const std::string& name) { return name.starts_with("optimizer"); });
+  if (rank == 0 || parts.is_shared) {
+    write_pieces(folder + "/" + optimizer, parts.optimizer);
+    mine.push_back(optimizer);
+  }
+  return describe_files(folder, mine);
+}
+
+std::string commit_checkpoint(const std::string& run, int64_t step, const Json& files) {
+  const fs::path target = fs::path(run) / fmt::format("checkpoint-{}", step);
+  const fs::path aside = partial_checkpoint(run, step);
+  write_manifest(aside.string(), FolderKind::kCheckpoint, files);
   if (fs::exists(target)) {
     if (checkpoint_problems(target.string()).empty())
       user_error("{} exists already and is not overwritten. Use another run.dir.", target.string());
     fs::remove_all(target);
   }
-  rename_synced(aside.string(), target.string());
+  try {
+    rename_synced(aside.string(), target.string());
+  } catch (const UserError&) {
+    std::error_code ignored;
+    if (!fs::exists(aside, ignored)) fs::rename(target, aside, ignored);  // renamed, but perhaps not for good
+    throw;
+  }
   return target.string();
+}
+
+std::string write_checkpoint(const std::string& run, const CheckpointParts& parts) {
+  fs::remove_all(partial_checkpoint(run, parts.state.step));
+  return commit_checkpoint(run, parts.state.step, write_share(run, parts, 0, 1));
 }
 
 void write_export(const std::string& folder, const ExportParts& parts) {
@@ -132,36 +116,9 @@ void write_export(const std::string& folder, const ExportParts& parts) {
   fs::create_directories(aside);
   write_file_atomically((aside / "config.yaml").string(), parts.config_yaml);
   io::write_safetensors((aside / "model.safetensors").string(), parts.model);
-  if (parts.save_assets) parts.save_assets(aside.string());
-  write_manifest(aside, kExport);
+  if (parts.save_assets) parts.save_assets(aside.string(), parts.model);
+  write_manifest(aside.string(), FolderKind::kExport, describe_files(aside.string(), files_below(aside.string())));
   rename_synced(aside.string(), target.string());
-}
-
-std::vector<std::string> checkpoint_problems(const std::string& checkpoint) {
-  const fs::path folder = checkpoint;
-  if (!fs::is_directory(folder)) return {"it is not a folder"};
-  if (!fs::exists(folder / "manifest.json")) return {"manifest.json is missing: it was not written to its end"};
-  std::vector<std::string> problems;
-  try {
-    const Json manifest = read_json(folder / "manifest.json");
-    if (const int format = manifest.at("format"); format != kFormat)
-      return {fmt::format("its format is {}, this program reads {}", format, kFormat)};
-    for (const auto& [name, listed] : manifest.at("files").items())
-      if (std::string problem = file_problem(folder / name, name, listed); !problem.empty())
-        problems.push_back(problem);
-    for (const auto& name : files_of(manifest.value("kind", kCheckpoint)))
-      if (!manifest.at("files").contains(name)) problems.push_back(fmt::format("manifest.json does not list {}", name));
-  } catch (const Json::exception& e) {
-    problems.push_back(fmt::format("manifest.json is not a manifest: {}", e.what()));
-  } catch (const UserError& e) {
-    problems.push_back(e.what());
-  }
-  return problems;
-}
-
-void require_whole_checkpoint(const std::string& checkpoint) {
-  const std::vector<std::string> problems = checkpoint_problems(checkpoint);
-  if (!problems.empty()) user_error("{} is not a whole checkpoint: {}.", checkpoint, fmt::join(problems, "; "));
 }
 
 void restore_tensors(const io::NamedTensors& targets, const std::string& path) {

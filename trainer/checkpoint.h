@@ -3,8 +3,9 @@
 //
 //   config.yaml  model.safetensors  optimizer.safetensors  state.json  (what the recipe adds)  manifest.json
 //
-// manifest.json lists every other file with its size and SHA-256 and is written last; the folder is made under another
-// name, synced and renamed.
+// Where ranks share the optimizer's state, each writes a file of its own in place of optimizer.safetensors (pieces.h).
+// manifest.json lists every other file with its size and SHA-256 and is written last, when all ranks have written; the
+// folder is made under another name, synced and renamed.
 #include <torch/torch.h>
 
 #include <cstdint>
@@ -16,6 +17,8 @@
 #include "data/batch.h"
 #include "src/base/json.h"
 #include "src/io/safetensors.h"
+#include "trainer/manifest.h"
+#include "trainer/pieces.h"
 
 namespace usam {
 
@@ -42,31 +45,37 @@ Json to_json(const RunState& state);
 // UserError that names the folder when state.json is absent or malformed.
 RunState read_run_state(const std::string& checkpoint);
 
+// Writes what inference needs beside the trainables; `values` are these, by name.
+using SaveAssets = std::function<void(const std::string& folder, const io::NamedTensors& values)>;
+
+// What one rank brings to a checkpoint. Only the first rank's state, config, model and assets are written.
 struct CheckpointParts {
   RunState state;
   std::string config_yaml;
-  io::NamedTensors model, optimizer;
-  std::function<void(const std::string& folder)>
-      save_assets;  // what inference needs beside the trainables; may be empty
+  io::NamedTensors model;  // whole tensors
+  std::vector<TensorPiece> optimizer;
+  bool is_shared = false;  // each rank writes its pieces of the optimizer's state; else the first rank has them all
+  SaveAssets save_assets;  // may be empty
 };
 
-// Writes `run`/checkpoint-<step> and returns its path. A torn folder of that name is replaced, a whole one is a
-// UserError.
+// The folder that a checkpoint of a run is made in.
+std::string partial_checkpoint(const std::string& run, int64_t step);
+// Writes this rank's files into the partial folder and describes them for the manifest.
+Json write_share(const std::string& run, const CheckpointParts& parts, int64_t rank, int64_t world);
+// Makes the partial folder, in which all ranks have written `files`, a checkpoint: manifest, rename. Returns its path.
+// A torn folder of that name is replaced, a whole one is a UserError.
+std::string commit_checkpoint(const std::string& run, int64_t step, const Json& files);
+// All of it for one rank alone.
 std::string write_checkpoint(const std::string& run, const CheckpointParts& parts);
 
 struct ExportParts {
   std::string config_yaml;
   io::NamedTensors model;
-  std::function<void(const std::string& folder)> save_assets;  // may be empty
+  SaveAssets save_assets;  // may be empty
 };
 // Writes a folder that is opened like a checkpoint but from which no run goes on: without optimizer and state.
 // UserError where something stands there already.
 void write_export(const std::string& folder, const ExportParts& parts);
-
-// What is wrong with a checkpoint or an export, a sentence each; empty: it is whole, every file hashed.
-std::vector<std::string> checkpoint_problems(const std::string& checkpoint);
-// UserError that lists the problems, if there are any.
-void require_whole_checkpoint(const std::string& checkpoint);
 
 // Copies a file's tensors into `targets` in place. UserError that lists all tensors that are missing, left over, or of
 // another shape or dtype.

@@ -7,6 +7,7 @@
 
 #include "data/batch.h"
 #include "losses/loss.h"
+#include "src/io/safetensors.h"
 
 namespace usam {
 
@@ -43,8 +44,9 @@ class Recipe {
   // Train mode for what is trained; frozen parts stay in evaluation mode.
   virtual void train(bool on) = 0;
   // Writes what inference needs beside the trainables into a checkpoint under construction: tokenizer/, adapter/,
-  // base.json.
-  virtual void save_assets(const std::string& folder) const = 0;
+  // base.json. `values`: what the checkpoint holds, by path. Called while training goes on in another thread, which
+  // changes the module's own values.
+  virtual void save_assets(const std::string& folder, const io::NamedTensors& values) const = 0;
   // UserError where a checkpoint's assets say that it was trained on other frozen values than there are now.
   virtual void check_assets(const std::string& folder) const = 0;
 };

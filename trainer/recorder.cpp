@@ -1,5 +1,10 @@
 #include "trainer/recorder.h"
 
+#include <utility>
+
+#include "src/base/error.h"
+#include "src/base/log.h"
+
 namespace usam {
 namespace {
 
@@ -17,26 +22,57 @@ Recorder::Recorder(const std::string& run, int64_t step)
 }
 
 void Recorder::step(const StepRecord& record) {
+  const Interval& interval = record.interval;
   Json line = {{"step", record.step}, {"loss", record.figures.loss}};
   for (const auto& [name, value] : record.figures.values) line[name] = value;
   line["lr"] = record.lr;
   line["grad_norm"] = record.gradient_norm;
   line["time"] = {{"seconds", record.seconds},
-                  {"wait_seconds", record.wait_seconds},
-                  {"audio_per_second", record.seconds > 0 ? record.audio_seconds / record.seconds : 0}};
-  lines_.write(line);
-  for (const auto& [name, value] : line.items())
-    if (value.is_number() && name != "step") events_.scalar("train/" + name, record.step, value.get<double>());
-  for (const auto& [name, value] : line["time"].items())
-    events_.scalar("time/" + name, record.step, value.get<double>());
+                  {"audio_per_second", record.seconds > 0 ? record.audio_seconds / record.seconds : 0},
+                  {"data", interval.data},
+                  {"compute", interval.compute},
+                  {"communication", interval.communication},
+                  {"slowest_rank", interval.slowest},
+                  {"slowest_seconds", interval.slowest_seconds},
+                  {"spread", interval.spread},
+                  {"peak_memory", interval.memory.host},
+                  {"peak_device_memory", interval.memory.device}};
+  try_to([&] { lines_.write(line); });
+  try_to([&] {
+    for (const auto& [name, value] : line.items())
+      if (value.is_number() && name != "step") events_.scalar("train/" + name, record.step, value.get<double>());
+    for (const auto& [name, value] : line["time"].items())
+      events_.scalar("time/" + name, record.step, value.get<double>());
+  });
 }
 
 void Recorder::evaluation(int64_t step, const Figures& figures, double seconds) {
   Json parts = {{"loss", figures.loss}};
   for (const auto& [name, value] : figures.values) parts[name] = value;
-  lines_.write({{"step", step}, {"eval", parts}, {"time", {{"seconds", seconds}}}});
-  for (const auto& [name, value] : parts.items()) events_.scalar("eval/" + name, step, value.get<double>());
-  events_.flush();
+  try_to([&] { lines_.write({{"step", step}, {"eval", parts}, {"time", {{"seconds", seconds}}}}); });
+  try_to([&] {
+    for (const auto& [name, value] : parts.items()) events_.scalar("eval/" + name, step, value.get<double>());
+    events_.flush();
+  });
+}
+
+std::string Recorder::flush() {
+  try_to([this] { events_.flush(); });
+  try {
+    lines_.sync();
+    has_warned_ = false;
+    return "";
+  } catch (const UserError& e) {
+    return e.what();
+  }
+}
+
+void Recorder::try_to(const std::function<void()>& write) {
+  try {
+    write();
+  } catch (const UserError& e) {
+    if (!std::exchange(has_warned_, true)) log::warn("{}; it is written later, training goes on.", e.what());
+  }
 }
 
 }  // namespace usam

@@ -1,12 +1,14 @@
 #pragma once
 // The record of a run: metrics.jsonl and TensorBoard events. Everything that depends on the clock stands under `time`.
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "src/io/jsonl.h"
 #include "src/io/tensorboard.h"
+#include "trainer/interval.h"
 #include "trainer/sums.h"
 
 namespace usam {
@@ -17,24 +19,31 @@ struct StepRecord {
   Figures figures;
   double lr = 0;  // as used
   double gradient_norm = 0;
-  bool finite = true;                    // else it was dropped
-  double seconds = 0, wait_seconds = 0;  // of the step, and of it spent waiting for data
-  double audio_seconds = 0;              // over all ranks
+  bool finite = true;  // else it was dropped
+  // Of the step, and of it spent waiting for data and for other ranks.
+  double seconds = 0, wait_seconds = 0, communication_seconds = 0;
+  double audio_seconds = 0;  // over all ranks
+  Interval interval;         // of the steps since the last logged one
 };
 
 class Recorder {
  public:
   // Cuts metrics.jsonl and bad_batches.jsonl of `run` to the first `step` steps and goes on from there.
   Recorder(const std::string& run, int64_t step);
-  // {"step", "loss", terms and metrics, "lr", "grad_norm", "time"}
+  // {"step", "loss", terms and metrics, "lr", "grad_norm", "time"}; docs/distributed.md has the keys of time.
   void step(const StepRecord& record);
   // {"step", "eval": {"loss", terms and metrics}, "time"}
   void evaluation(int64_t step, const Figures& figures, double seconds);
-  void flush() { events_.flush(); }
+  // Makes all of it survive a power cut, which a checkpoint relies on. Returns "", or why it could not.
+  std::string flush();
 
  private:
+  // A full disk does not end a run: what cannot be written is kept, and one warning says so.
+  void try_to(const std::function<void()>& write);
+
   io::JsonLinesWriter lines_;
   io::EventWriter events_;
+  bool has_warned_ = false;
 };
 
 }  // namespace usam

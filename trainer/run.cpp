@@ -1,6 +1,4 @@
 // The loop around the steps: files, evaluations, checkpoints, signals.
-#include <c10/util/Exception.h>
-
 #include <cmath>
 #include <exception>
 #include <filesystem>
@@ -8,6 +6,7 @@
 #include "src/base/error.h"
 #include "src/base/fs.h"
 #include "src/base/log.h"
+#include "src/base/program.h"
 #include "src/base/text.h"
 #include "src/dist/gather.h"
 #include "trainer/run_folder.h"
@@ -37,64 +36,6 @@ double figure(const Figures& figures, const std::string& metric) {
 
 }  // namespace
 
-Trainer::Trainer(const TrainerConfig& config, TrainerParts parts)
-    : config_(config),
-      parts_(std::move(parts)),
-      optimizer_(optimizers().build(config.optimizer, parts_.recipe->groups())),
-      schedule_(schedules().build(config.schedule)),
-      guard_(parts_.run, config.max_bad_steps, is_first()),
-      progress_(is_first()) {
-  for (const ParameterGroup& group : parts_.recipe->groups())
-    for (const auto& [name, parameter] : group.parameters) {
-      saved_.emplace_back(name, parameter);
-      parameters_.push_back(parameter);
-    }
-  if (parameters_.empty()) user_error("The recipe has nothing to train: every part is frozen.");
-  for (const auto& named : parts_.recipe->statistics()) saved_.push_back(named);
-  gradients_ = dist::sum_gradients(parameters_, parts_.ranks);
-  device_ = parameters_[0].device();
-  if (parts_.train.micro_batches(0) == 0) user_error("data.train gives no micro-batch: it is empty.");
-  if (parts_.valid && parts_.valid->micro_batches(0) == 0) user_error("data.valid gives no micro-batch: it is empty.");
-  state_.seed = parts_.seed;
-  state_.global_micro_batches = parts_.ranks->world() * config_.accumulate;
-  total_ = plan_steps();
-}
-
-// The last step of an epoch takes what is left, so an epoch is a whole number of steps.
-int64_t Trainer::plan_steps() const {
-  if (config_.max_steps) return *config_.max_steps;
-  int64_t steps = 0;
-  for (int64_t epoch = 0; epoch < *config_.epochs; ++epoch) {
-    const int64_t size = parts_.train.micro_batches(epoch);
-    steps += (size + state_.global_micro_batches - 1) / state_.global_micro_batches;
-  }
-  return steps;
-}
-
-void Trainer::resume(const std::string& checkpoint) {
-  RunState state = read_run_state(checkpoint);
-  const int64_t world = parts_.ranks->world();
-  if (state.global_micro_batches % world != 0)
-    user_error(
-        "{}: its steps have {} micro-batches, which {} ranks cannot share evenly. Use a number of ranks that divides "
-        "{}.",
-        checkpoint, state.global_micro_batches, world, state.global_micro_batches);
-  if (state.seed != parts_.seed)
-    user_error("{} was made with seed {}, this run has seed {}.", checkpoint, state.seed, parts_.seed);
-  parts_.recipe->check_assets(checkpoint);
-  restore_tensors(saved_, checkpoint + "/model.safetensors");
-  restore_tensors(optimizer_->state(), checkpoint + "/optimizer.safetensors");
-  // A best checkpoint that is gone, or stayed behind in another run's folder, cannot be linked to.
-  if (state.best &&
-      !std::filesystem::exists(fmt::format("{}/checkpoint-{}/manifest.json", parts_.run, state.best->step)))
-    state.best.reset();
-  state_ = state;
-  guard_.restore(state.bad_steps);
-  stream_.reset();
-  total_ = plan_steps();
-  if (is_first() && state_.step < total_) log::info("Continuing from {} at step {}.", checkpoint, state_.step);
-}
-
 Outcome Trainer::run() {
   if (state_.step >= total_) {
     if (is_first()) log::info("{} is finished after {} steps: nothing is left to do.", parts_.run, state_.step);
@@ -103,13 +44,30 @@ Outcome Trainer::run() {
   const StopSignals signals;
   require_agreement(agreement(), *parts_.ranks);
   on_first_rank([this] { open_run(); });
+  rank_file_ = std::make_unique<RankFile>(parts_.run, *parts_.ranks, parts_.device);
+  reach_ = std::make_unique<Reach>(trained_);
   parts_.recipe->train(true);
+  saved_best_ = state_.best;
+  saver_ = std::make_unique<Saver>(parts_.run, Keep{config_.keep_last, config_.keep_best}, config_.save_in_background,
+                                   parts_.ranks);
+  try {
+    return go_on();
+  } catch (const TrainingFailed&) {
+    tell(saver_->wait(), Then::kFails);  // the ranks are still together
+    throw;
+  } catch (const std::exception&) {
+    if (parts_.ranks->world() == 1) tell(saver_->wait(), Then::kFails);
+    throw;
+  }
+}
+
+Outcome Trainer::go_on() {
   while (state_.step < total_) {
     try {
       record(step());
       const bool improved = parts_.valid && is_due(config_.eval_every) && evaluate_and_compare();
       const bool stop = stop_requested() && state_.step < total_;
-      if (is_due(config_.save_every) || improved || stop) save();
+      if (is_due(config_.save_every) || improved || stop) save(stop || state_.step == total_);
       if (stop) return Outcome::kPreempted;
     } catch (const UserError&) {
       throw;
@@ -125,25 +83,10 @@ Outcome Trainer::run() {
   return Outcome::kFinished;
 }
 
-void Trainer::at(const std::string& phase) {
-  parts_.ranks->doing(fmt::format("step {}, {}", state_.step + 1, phase));
-}
-
-// What else than the exception's text helps: the samples whose computation failed, or the rank that was lost. Torch's
-// own exceptions are about the former, all others in a run of several ranks (Gloo's, NCCL's) about the latter.
-void Trainer::explain_failure(const std::exception& e) {
-  progress_.clear();
-  if (dynamic_cast<const c10::Error*>(&e) && !dynamic_cast<const c10::DistError*>(&e)) {
-    log::error("Step {} failed on the samples {}.", state_.step + 1, join_words(keys_under_way_));
-  } else if (const std::string lost = parts_.ranks->diagnosis(); !lost.empty()) {
-    log::error("Step {} could not be ended. {}", state_.step + 1, lost);
-  }
-}
-
 // What the ranks must have in common. The data's size stands for the manifests, which each rank reads by itself.
 Agreement Trainer::agreement() const {
   std::string parameters;
-  for (const auto& [name, tensor] : saved_) parameters += fmt::format("{} {}\n", name, c10::str(tensor.sizes()));
+  for (const auto& [name, tensor] : trained_) parameters += fmt::format("{} {}\n", name, c10::str(tensor.sizes()));
   return {{"config", parts_.config_yaml},
           {"list of trained parameters", parameters},
           {"step to go on from", std::to_string(state_.step)},
@@ -169,9 +112,17 @@ void Trainer::open_run() {
             state_.global_micro_batches, human_count(values));
 }
 
-void Trainer::record(const StepRecord& record) {
+void Trainer::record(StepRecord record) {
   pace_.add(record.seconds, record.audio_seconds);
+  interval_.add(record.seconds, record.wait_seconds, record.communication_seconds);
   const bool logged = is_due(config_.log_every);
+  if (logged) {
+    record.interval = interval_.close(*parts_.ranks, parts_.device);
+    if (const std::string slow = interval_.warning(record.interval); is_first() && !slow.empty()) {
+      progress_.clear();
+      log::warn("{}", slow);
+    }
+  }
   if (recorder_ && logged && record.finite) recorder_->step(record);
   ProgressState shown;
   shown.step = record.step;
@@ -199,36 +150,60 @@ bool Trainer::evaluate_and_compare() {
   return improved;
 }
 
-// True on every rank when one of them got a signal.
+// True on every rank when one of them got a signal, or its time is over. What the ranks tell each other here also
+// takes a checkpoint that is being written on.
 bool Trainer::stop_requested() {
   const int signal = StopSignals::received();
-  torch::Tensor asked = torch::tensor(signal != 0 ? 1 : 0);
+  const bool is_over = config_.max_time && program_seconds() >= parse_seconds(*config_.max_time);
+  torch::Tensor asked = torch::tensor({signal != 0 ? 1 : 0, is_over ? 1 : 0, saver_->is_busy() ? 1 : 0});
   parts_.ranks->all_reduce(asked);
+  if (asked[2].item<int64_t>() == 0) tell(saver_->advance(), Then::kTrains);
   if (signal != 0) {
     progress_.clear();
     log::warn("Signal {} at step {}: saving and leaving.", signal, state_.step);
   }
-  return asked.item<int64_t>() != 0;
+  if (asked[1].item<int64_t>() != 0 && is_first()) {
+    progress_.clear();
+    log::warn("The time is over (trainer.max_time: {}) at step {}: saving and leaving.", *config_.max_time,
+              state_.step);
+  }
+  return asked[0].item<int64_t>() + asked[1].item<int64_t>() != 0;
 }
 
-void Trainer::save() {
-  at("saving");
+void Trainer::save(bool is_last) {
+  at("saving", {}, 10);  // only the disk knows how far it is
   progress_.clear();
+  tell(saver_->wait(), Then::kTrains);
   state_.bad_steps = guard_.in_a_row();
-  on_first_rank([this] {
-    recorder_->flush();
-    const std::string path =
-        write_checkpoint(parts_.run, {.state = state_,
-                                      .config_yaml = parts_.config_yaml,
-                                      .model = saved_,
-                                      .optimizer = optimizer_->state(),
-                                      .save_assets = [this](const std::string& f) { parts_.recipe->save_assets(f); }});
-    link_checkpoint(parts_.run, "last", state_.step);
-    if (state_.best) link_checkpoint(parts_.run, "best", state_.best->step);
-    prune_checkpoints(parts_.run, config_.keep_last,
-                      state_.best ? std::optional<int64_t>(state_.best->step) : std::nullopt);
-    log::info("Saved {}.", path);
-  });
+  std::string problem;
+  if (recorder_) problem = recorder_->flush();
+  CheckpointParts parts;
+  parts.state = state_;
+  parts.config_yaml = parts_.config_yaml;
+  parts.model = model_values();  // copies already
+  parts.optimizer = optimizer_state();
+  parts.is_shared = parallel_->is_shared();
+  parts.save_assets = [recipe = parts_.recipe](const std::string& folder, const io::NamedTensors& values) {
+    recipe->save_assets(folder, values);
+  };
+  saver_->start(std::move(parts), problem);
+  if (is_last || !config_.save_in_background) tell(saver_->wait(), is_last ? Then::kEnds : Then::kTrains);
+}
+
+// What became of a checkpoint. Training goes on without one that could not be written, but does not end so.
+void Trainer::tell(const std::optional<EndedSave>& ended, Then then) {
+  if (!ended) return;
+  progress_.clear();
+  if (ended->problem.empty()) {
+    saved_best_ = ended->best;
+    for (const std::string& warning : ended->warnings) log::warn("{}", warning);
+    if (is_first()) log::info("Saved {}.", ended->path);
+    return;
+  }
+  // What no checkpoint holds is not the best one: a later state need only be better than those that are there.
+  if (state_.best && state_.best->step == ended->step) state_.best = saved_best_;
+  if (then == Then::kEnds) throw TrainingFailed(ended->problem + ".");
+  if (is_first()) log::error("{}{}.", ended->problem, then == Then::kTrains ? "; training goes on" : "");
 }
 
 // Runs `work` on the first rank while the others wait; what it throws ends every rank.

@@ -37,6 +37,16 @@ void remove_checkpoint(const FoundCheckpoint& found) {
   fs::remove_all(aside);
 }
 
+// Whether a checkpoint was the best of its run when it was made.
+bool was_best(const FoundCheckpoint& found) {
+  try {
+    const RunState state = read_run_state(found.path);
+    return state.best && state.best->step == found.step;
+  } catch (const UserError&) {
+    return false;
+  }
+}
+
 std::string choose_path(const std::string& run, const std::string& path) {
   std::error_code failed;
   const fs::path real = fs::canonical(path, failed);
@@ -118,15 +128,18 @@ void link_checkpoint(const std::string& run, const std::string& name, int64_t st
   sync_folder(run);
 }
 
-void prune_checkpoints(const std::string& run, int64_t keep_last, std::optional<int64_t> best_step) {
-  if (keep_last == 0) return;
-  std::vector<FoundCheckpoint> found = list_checkpoints(run);
-  int64_t kept = 0;
+void prune_checkpoints(const std::string& run, const Keep& keep) {
+  if (keep.last == 0) return;
+  std::vector<FoundCheckpoint> found = list_checkpoints(run), rest;
+  int64_t last = 0, best = 0;
   for (; !found.empty(); found.pop_back()) {
-    const bool finished = fs::exists(fs::path(found.back().path) / "manifest.json");
-    if (finished && (kept++ < keep_last || found.back().step == best_step)) continue;
-    remove_checkpoint(found.back());
+    const bool is_whole = looks_whole(found.back().path);
+    const bool is_best = is_whole && was_best(found.back()) && best++ < keep.best;
+    const bool is_last = is_whole && last++ < keep.last;
+    if (!is_best && !is_last) rest.push_back(found.back());
   }
+  if (last == 0) return;
+  for (const FoundCheckpoint& checkpoint : rest) remove_checkpoint(checkpoint);
 }
 
 }  // namespace usam

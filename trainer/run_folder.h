@@ -38,7 +38,12 @@ void check_resumed_config(const std::string& checkpoint, C& config) {
 
 // Points the link `name` ("last", "best") of a run at checkpoint-<step>, atomically.
 void link_checkpoint(const std::string& run, const std::string& name, int64_t step);
-// Removes all but the newest `keep_last` checkpoints (0: keeps all) and the one of `best_step`, and torn leftovers.
-void prune_checkpoints(const std::string& run, int64_t keep_last, std::optional<int64_t> best_step);
+// Which whole checkpoints of a run are kept.
+struct Keep {
+  int64_t last = 3;  // the newest ones; 0: all
+  int64_t best = 1;  // beside them, the newest of those that were the best when they were made
+};
+// Removes the others, and torn leftovers. A run in which no checkpoint looks whole is left alone.
+void prune_checkpoints(const std::string& run, const Keep& keep);
 
 }  // namespace usam

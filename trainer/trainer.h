@@ -13,9 +13,12 @@
 #include "trainer/batches.h"
 #include "trainer/checkpoint.h"
 #include "trainer/guard.h"
+#include "trainer/interval.h"
 #include "trainer/optimizer.h"
 #include "trainer/pieces.h"
 #include "trainer/progress.h"
+#include "trainer/rank_file.h"
+#include "trainer/reach.h"
 #include "trainer/recipe.h"
 #include "trainer/recorder.h"
 #include "trainer/saver.h"
@@ -75,7 +78,7 @@ class Trainer {
   std::vector<TensorPiece> optimizer_state() const;  // live
   io::NamedTensors model_values();                   // as in model.safetensors; copies, on the first rank alone
   int64_t plan_steps() const;
-  void record(const StepRecord& record);
+  void record(StepRecord record);
   bool evaluate_and_compare();
   Outcome go_on();
   bool stop_requested();
@@ -85,6 +88,7 @@ class Trainer {
   void open_run();
   Agreement agreement() const;
   void at(const std::string& phase, const std::vector<std::string>& keys = {}, int64_t slowness = 1);
+  const torch::Tensor& see(const torch::Tensor& loss, bool is_last);
   std::optional<data::Batch> next_of(BatchStream& stream, const std::string& phase);
   void explain_failure(const std::exception& e);
   void on_first_rank(const std::function<void()>& work);
@@ -102,6 +106,9 @@ class Trainer {
   Guard guard_;
   Progress progress_;
   Pace pace_;
+  IntervalClock interval_;
+  std::unique_ptr<Reach> reach_;         // up to the first step's last backward pass
+  std::unique_ptr<RankFile> rank_file_;  // inside run()
   std::unique_ptr<Recorder> recorder_;  // on the first rank, inside run()
   std::unique_ptr<BatchStream> stream_;
   std::vector<std::string> keys_under_way_;  // of the micro-batch being computed, for messages

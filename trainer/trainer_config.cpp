@@ -1,5 +1,8 @@
 #include "trainer/trainer_config.h"
 
+#include <fmt/format.h>
+
+#include "src/base/text.h"
 #include "trainer/optimizer.h"
 #include "trainer/schedule.h"
 
@@ -22,7 +25,20 @@ void describe(Fields& f, TrainerConfig& c) {
            "arithmetic of the forward and backward pass; parameters stay fp32");
   f("max_grad_norm", c.max_grad_norm, "gradients are scaled down to this norm; 0: never").at_least(0);
   f("save_every", c.save_every, "steps between checkpoints").at_least(1).resumable();
-  f("keep_last", c.keep_last, "checkpoints that are kept beside the best one; 0: all").at_least(0).resumable();
+  f("keep_last", c.keep_last, "newest checkpoints that are kept; 0: all").at_least(0).resumable();
+  f("keep_best", c.keep_best,
+    "checkpoints that are kept beside them: the newest of those that were the best when they were made")
+      .at_least(1)
+      .resumable();
+  f("save_in_background", c.save_in_background,
+    "training goes on while a checkpoint is written, from a copy of its values in host memory")
+      .resumable();
+  f("max_time", c.max_time, "time since the program's start after which it saves and ends with 75: 3h50m, 90m, 30s")
+      .resumable()
+      .check([&c] {
+        const bool good = !c.max_time || parse_seconds(*c.max_time).value_or(0) > 0;
+        return good ? std::string() : fmt::format("'{}' is no time; write 3h50m, 90m, 30s or seconds.", *c.max_time);
+      });
   f("eval_every", c.eval_every, "steps between evaluations; there is one at the last step too").at_least(1).resumable();
   f("log_every", c.log_every, "steps between lines of metrics.jsonl").at_least(1).resumable();
   f("best", c.best, "what makes a checkpoint the best");

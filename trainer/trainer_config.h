@@ -25,7 +25,9 @@ struct TrainerConfig {
   int64_t accumulate = 1;                    // micro-batches of a rank in a step
   Precision precision = Precision::kFp32;    // bf16: the forward pass under autocast; parameters stay fp32
   double max_grad_norm = 1;                  // 0: not clipped
-  int64_t save_every = 1000, keep_last = 3;
+  int64_t save_every = 1000, keep_last = 3, keep_best = 1;
+  bool save_in_background = true;
+  std::optional<std::string> max_time;  // "3h50m" since the program's start
   int64_t eval_every = 1000;
   int64_t log_every = 10;
   BestConfig best;

@@ -54,17 +54,18 @@ namespace {
 // The path of a layer in the model's Hugging Face class; "" where it is no layer there.
 using LayerName = std::function<std::string(const std::string& path)>;
 
-void write_adapter(const torch::nn::Module& model, const nn::LoraConfig& lora, io::PeftAdapter adapter,
-                   const LayerName& layer_name, const std::string& folder) {
-  for (const auto& parameter : model.named_parameters()) {
-    const std::string layer = io::peft_module_of(parameter.key());
+// The low-rank factors among `values` that are of the part `prefix` ("llm.").
+void write_adapter(const io::NamedTensors& values, const std::string& prefix, const nn::LoraConfig& lora,
+                   io::PeftAdapter adapter, const LayerName& layer_name, const std::string& folder) {
+  for (const auto& [path, tensor] : values) {
+    const std::string layer = path.starts_with(prefix) ? io::peft_module_of(path.substr(prefix.size())) : "";
     if (layer.empty()) continue;
     const std::string name = layer_name(layer);
     if (name.empty()) {
       log::info("{} has no {}: the adapter's layers are parts of others in the Hugging Face class", folder, layer);
       return;
     }
-    adapter.tensors.emplace_back(name + parameter.key().substr(layer.size()), parameter.value());
+    adapter.tensors.emplace_back(name + path.substr(prefix.size() + layer.size()), tensor);
   }
   adapter.rank = lora.rank;
   adapter.alpha = lora.alpha;
@@ -89,15 +90,17 @@ LayerName names_in_folder(const AudioEncoder& encoder, const std::string& folder
 
 }  // namespace
 
-void save_adapter(const LlmSlot& slot, const LanguageModel& llm, const std::string& folder) {
+void save_adapter(const LlmSlot& slot, const io::NamedTensors& values, const std::string& folder) {
   if (slot.train != Train::kLora) return;
   io::PeftAdapter adapter;
   adapter.base_model = weights_folder(slot.part);
   adapter.targets = slot.lora.targets;
-  write_adapter(llm, slot.lora, adapter, [](const std::string& path) { return path; }, folder + "/adapter");
+  const LayerName same = [](const std::string& path) { return path; };
+  write_adapter(values, "llm.", slot.lora, adapter, same, folder + "/adapter");
 }
 
-void save_adapter(const EncoderSlot& slot, const AudioEncoder& encoder, const std::string& folder) {
+void save_adapter(const EncoderSlot& slot, const std::string& name, const AudioEncoder& encoder,
+                  const io::NamedTensors& values, const std::string& folder) {
   if (slot.train != Train::kLora) return;
   io::PeftAdapter adapter;
   adapter.base_model = weights_folder(slot.part);
@@ -108,7 +111,7 @@ void save_adapter(const EncoderSlot& slot, const AudioEncoder& encoder, const st
     const auto* linear = item.value()->as<nn::Linear>();
     if (linear && linear->update()) adapter.targets.push_back(layer_name(item.key()));
   }
-  write_adapter(encoder, slot.lora, adapter, layer_name, folder);
+  write_adapter(values, "encoders." + name + ".", slot.lora, adapter, layer_name, folder + "/adapter/" + name);
 }
 
 Bases describe_bases(const UsamConfig& config, const RecipeInit& init) {

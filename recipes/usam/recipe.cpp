@@ -40,6 +40,19 @@ torch::Tensor ids_tensor(const std::vector<int64_t>& ids) {
   return torch::tensor(ids, torch::kInt64);
 }
 
+Frames no_audio(const UsamModel& model) {
+  const auto device = model.saclm->parameters().front().device();
+  return {torch::zeros({0, 1, model.llm->width()}, device),
+          torch::zeros({0, 1}, torch::dtype(torch::kBool).device(device)), 1};
+}
+
+// A batch's target texts, without their end tokens.
+losses::TextPool target_texts(const data::Batch& batch) {
+  if (batch.size() == 0) return {torch::zeros({0, 0}, torch::kInt64), torch::zeros({0}, torch::kInt64)};
+  const auto& target = batch.field("target");
+  return {target.data, target.lengths_B - 1};
+}
+
 }  // namespace
 
 UsamRecipe::UsamRecipe(const UsamConfig& config, const RecipeInit& init)
@@ -48,6 +61,8 @@ UsamRecipe::UsamRecipe(const UsamConfig& config, const RecipeInit& init)
   prompts_ = std::make_unique<Prompts>(config_.prompts, tokenizer_, config_.chat);
   model_ = std::make_shared<UsamModel>(config_, init_.seed, tokenizer_->vocab_size());
   eos_ = end_ids(config_.llm.part, prompts_->end_of_turn());
+  const auto& saclm = config_.loss.saclm;
+  pool_ = saclm && saclm->negatives == losses::Negatives::kRanks ? init_.ranks : dist::single_rank();
 }
 
 data::DataPlan UsamRecipe::data_plan() const {
@@ -106,18 +121,13 @@ data::Example UsamRecipe::make_example(const data::Row& row, const data::Clip& c
   return example;
 }
 
-// Texts are compared without their end token.
-torch::Tensor UsamRecipe::same_text(const data::Batch& batch) const {
-  const auto& target = batch.field("target");
-  return losses::equal_texts(target.data, length_mask(target.lengths_B - 1, target.data.size(1)));
-}
-
+// The texts of the pool are gathered also where this rank has none: the others wait for it.
 Counts UsamRecipe::count(const data::Batch& batch) const {
-  if (batch.size() == 0) return {{"tokens", 0}, {"frames", 0}, {"samples", 0}, {"hinge", 0}};
-  const auto& target = batch.field("target");
-  Counts counts = losses::saclm_counts(target.lengths_B - 1, same_text(batch));
-  counts["tokens"] = target.lengths_B.sum().item<double>();
-  counts["frames"] = batch.field("audio_tokens").data.sum().item<double>();
+  const auto own = target_texts(batch);
+  const auto texts = losses::pool_texts(own.ids_NW, own.lengths_N, *pool_);
+  Counts counts = losses::saclm_counts(texts.lengths_N, losses::equal_texts(texts), texts.first, batch.size());
+  counts["tokens"] = batch.size() == 0 ? 0 : batch.field("target").lengths_B.sum().item<double>();
+  counts["frames"] = batch.size() == 0 ? 0 : batch.field("audio_tokens").data.sum().item<double>();
   return counts;
 }
 
@@ -125,14 +135,23 @@ nn::Projected UsamRecipe::hear(const data::Batch& batch) {
   return model_->project(batch, model_->prompt_vector(batch));
 }
 
-losses::TextTokens UsamRecipe::target_tokens(const data::Batch& batch) {
-  const auto& target = batch.field("target");
+losses::TextTokens UsamRecipe::embed(const losses::TextPool& texts) const {
   torch::NoGradGuard no_grad;
-  return {model_->llm->embed(target.data).to(torch::kFloat32), length_mask(target.lengths_B - 1, target.data.size(1))};
+  return {model_->llm->embed(texts.ids_NW).to(torch::kFloat32), length_mask(texts.lengths_N, texts.ids_NW.size(1))};
 }
 
+losses::SaclmOutput UsamRecipe::contrast(const Frames& audio, const losses::TextPool& own) {
+  const auto device = audio.x_BTD.device();
+  const auto texts = losses::pool_texts(own.ids_NW.to(device), own.lengths_N.to(device), *pool_);
+  return model_->saclm->forward(audio, losses::Pool{embed(texts), losses::equal_texts(texts), texts.first, pool_});
+}
+
+// A micro-batch without samples computes nothing, but has its turn where the ranks' samples are compared.
 StepOutput UsamRecipe::forward(const data::Batch& batch) {
-  if (batch.size() == 0) return {};
+  if (batch.size() == 0) {
+    if (pool_->world() > 1) contrast(no_audio(*model_), target_texts(batch));
+    return {};
+  }
   StepOutput out;
   const auto heard = hear(batch);
   const auto& target = batch.field("target");
@@ -146,9 +165,9 @@ StepOutput UsamRecipe::forward(const data::Batch& batch) {
   const auto targets = target.data.masked_select(length_mask(target.lengths_B, target.data.size(1)));
   out.terms.push_back(losses::cross_entropy(model_->llm->logits(supervised), targets, config_.loss.ce));
   if (!model_->saclm.is_empty()) {
-    auto contrast = model_->saclm(heard.audio, target_tokens(batch), same_text(batch));
-    out.terms.insert(out.terms.end(), contrast.terms.begin(), contrast.terms.end());
-    out.metrics = contrast.metrics;
+    const auto contrasted = contrast(heard.audio, target_texts(batch));
+    out.terms.insert(out.terms.end(), contrasted.terms.begin(), contrasted.terms.end());
+    out.metrics = contrasted.metrics;
   }
   out.terms.push_back(
       losses::load_balance(heard.probabilities_BTE, heard.chosen_BTE, heard.audio.valid_BT, config_.loss.balance));
@@ -218,7 +237,7 @@ std::vector<Json> UsamRecipe::explain(const data::Batch& batch) {
   const auto lengths = to_vector(heard.audio.lengths_B());
   losses::FrameSelection selection;
   if (!model_->saclm.is_empty()) {
-    const auto text = target_tokens(batch);
+    const auto text = embed(target_texts(batch));
     selection = model_->saclm->select(heard.audio, &text);
   }
   auto list = [](const torch::Tensor& values, int64_t count) {
@@ -240,12 +259,12 @@ std::vector<Json> UsamRecipe::explain(const data::Batch& batch) {
   return all;
 }
 
-void UsamRecipe::save_assets(const std::string& folder) const {
+void UsamRecipe::save_assets(const std::string& folder, const io::NamedTensors& values) const {
   save_tokenizer(*tokenizer_, folder);
-  save_adapter(config_.llm, *model_->llm, folder);
+  save_adapter(config_.llm, values, folder);
   for (const auto& part : model_->encoders)
     for (const auto& [name, slot] : config_.encoders)
-      if (name == part.name) save_adapter(slot, *part.encoder, folder + "/adapter/" + name);
+      if (name == part.name) save_adapter(slot, name, *part.encoder, values, folder);
   std::call_once(bases_once_,
                  [this] { bases_ = describe_bases(config_, init_); });  // hashing large files takes a while
   write_bases(folder, bases_);

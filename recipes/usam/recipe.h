@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "losses/text_pool.h"
 #include "recipes/answers.h"
 #include "recipes/recipe_registry.h"
 #include "recipes/usam/assets.h"
@@ -28,7 +29,7 @@ class UsamRecipe final : public Recipe, public Answers {
   std::vector<ParameterGroup> groups() override;
   torch::nn::Module& module() override { return *model_; }
   void train(bool on) override { model_->set_training(on); }
-  void save_assets(const std::string& folder) const override;
+  void save_assets(const std::string& folder, const io::NamedTensors& values) const override;
   void check_assets(const std::string& folder) const override;
 
   std::vector<std::string> generate(const data::Batch& batch, int64_t max_new_tokens) override;
@@ -43,9 +44,9 @@ class UsamRecipe final : public Recipe, public Answers {
   data::Example make_example(const data::Row& row, const data::Clip& clip) const;
   std::string target_text(const data::Row& row, const data::Clip& clip) const;
   nn::Projected hear(const data::Batch& batch);
-  losses::TextTokens target_tokens(const data::Batch& batch);
+  losses::TextTokens embed(const losses::TextPool& texts) const;
+  losses::SaclmOutput contrast(const Frames& audio, const losses::TextPool& own);
   Sequence prompt_sequence(const data::Batch& batch);
-  torch::Tensor same_text(const data::Batch& batch) const;
   std::vector<Metric> router_metrics(const data::Batch& batch, const nn::Projected& heard) const;
 
   UsamConfig config_;
@@ -54,6 +55,7 @@ class UsamRecipe final : public Recipe, public Answers {
   std::unique_ptr<Prompts> prompts_;
   std::shared_ptr<UsamModel> model_;
   std::vector<int64_t> eos_;
+  std::shared_ptr<dist::Communicator> pool_;  // the ranks that a sample's negatives come from
   mutable std::once_flag bases_once_;
   mutable Bases bases_;  // base.json, made when it is first asked for
 };

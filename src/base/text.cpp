@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <limits>
+#include <map>
 
 namespace usam {
 
@@ -87,6 +90,24 @@ std::string human_seconds(double seconds) {
   int64_t minutes = whole / 60;
   if (minutes < 24 * 60) return fmt::format("{} h {:02} min", minutes / 60, minutes % 60);
   return fmt::format("{} d {} h", minutes / (24 * 60), minutes / 60 % 24);
+}
+
+std::optional<double> parse_seconds(const std::string& text) {
+  static const std::map<char, double> kUnits = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+  double seconds = 0, last_unit = std::numeric_limits<double>::infinity();
+  const char *at = text.data(), *end = at + text.size();
+  while (at != end) {
+    double value = 0;
+    const auto [stop, error] = std::from_chars(at, end, value, std::chars_format::fixed);
+    if (error != std::errc() || !(value >= 0)) return std::nullopt;
+    const auto unit = kUnits.find(stop == end ? 's' : *stop);
+    if (unit == kUnits.end() || unit->second >= last_unit) return std::nullopt;  // the larger unit comes first
+    seconds += value * unit->second;
+    last_unit = unit->second;
+    at = stop == end ? stop : stop + 1;
+    while (at != end && *at == ' ') ++at;
+  }
+  return text.empty() || !std::isfinite(seconds) ? std::nullopt : std::optional(seconds);
 }
 
 std::string human_count(int64_t count) {

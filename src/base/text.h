@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ std::string trimmed(const std::string& text);
 std::string human_bytes(int64_t bytes);
 // "0.8 s", "59 s", "3 min 20 s", "2 h 05 min", "3 d 4 h".
 std::string human_seconds(double seconds);
+// The seconds in "3h50m", "1d", "90m", "30s", "2h 5m 10s" or a plain number of seconds; nothing for other texts.
+std::optional<double> parse_seconds(const std::string& text);
 // "950", "12.3 k", "41.0 M".
 std::string human_count(int64_t count);
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "src/base/error.h"
 #include "src/base/fs.h"
@@ -19,9 +20,8 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), aside_(fmt::forma
 }
 
 AtomicFile::~AtomicFile() {
-  if (descriptor_ < 0) return;  // committed, or never opened
-  close(descriptor_);
-  unlink(aside_.c_str());
+  if (descriptor_ >= 0) close(descriptor_);
+  if (!is_committed_) unlink(aside_.c_str());
 }
 
 void AtomicFile::fail(const char* what) const {
@@ -42,10 +42,10 @@ void AtomicFile::write(const void* bytes, size_t count) {
 
 void AtomicFile::commit() {
   if (fsync(descriptor_) != 0) fail("sync");
-  // The destructor removes what `aside_` names until the rename has happened.
+  // Some file systems report a failed write only here. The descriptor is gone in any case.
+  if (close(std::exchange(descriptor_, -1)) != 0) fail("close");
   if (rename(aside_.c_str(), path_.c_str()) != 0) fail("rename");
-  close(descriptor_);
-  descriptor_ = -1;
+  is_committed_ = true;
   sync_folder(std::filesystem::absolute(path_).parent_path().string());
 }
 

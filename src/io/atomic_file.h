@@ -21,6 +21,7 @@ class AtomicFile {
 
   std::string path_, aside_;
   int descriptor_ = -1;
+  bool is_committed_ = false;
 };
 
 }  // namespace usam::io

@@ -47,12 +47,21 @@ JsonLinesWriter::~JsonLinesWriter() {
 }
 
 void JsonLinesWriter::write(const Json& row) {
-  const std::string line = row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  for (size_t done = 0; done < line.size();) {
-    const ssize_t written = ::write(descriptor_, line.data() + done, line.size() - done);
+  pending_ += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  write_pending();
+}
+
+void JsonLinesWriter::sync() {
+  write_pending();
+  if (fsync(descriptor_) != 0) user_error("{}: cannot sync the file: {}", path_, std::strerror(errno));
+}
+
+void JsonLinesWriter::write_pending() {
+  while (!pending_.empty()) {
+    const ssize_t written = ::write(descriptor_, pending_.data(), pending_.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) user_error("{}: cannot write the file: {}", path_, std::strerror(errno));
-    done += static_cast<size_t>(written);
+    pending_.erase(0, static_cast<size_t>(written));
   }
 }
 

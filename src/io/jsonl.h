@@ -6,8 +6,9 @@
 
 namespace usam::io {
 
-// Appends JSON values to a file, a line each, written at once: a reader never sees half a line but after a crash. The
-// file is made when absent; a last line without its end (a crash) is cut off first. UserError names the path.
+// Appends JSON values to a file, a line each, written at once: a reader never sees half a line but after a crash or on
+// a full disk. The file is made when absent; a last line without its end (a crash) is cut off first. UserError names
+// the path; what could not be written is kept and goes before what is written next.
 class JsonLinesWriter {
  public:
   explicit JsonLinesWriter(const std::string& path);
@@ -16,9 +17,13 @@ class JsonLinesWriter {
   JsonLinesWriter& operator=(const JsonLinesWriter&) = delete;
   // Numbers that JSON cannot hold (NaN, infinity) are written as null, bytes that are not UTF-8 as U+FFFD.
   void write(const Json& row);
+  // Writes what was kept, and makes all lines survive a power cut.
+  void sync();
 
  private:
-  std::string path_;
+  void write_pending();
+
+  std::string path_, pending_;
   int descriptor_ = -1;
 };
 

@@ -60,7 +60,9 @@ class ToyRecipe final : public Recipe {
   torch::nn::Module& module() override { return *module_; }
   std::vector<std::pair<std::string, torch::Tensor>> statistics() override { return {{"seen", module_->seen}}; }
   void train(bool on) override { is_training_ = on; }
-  void save_assets(const std::string& folder) const override { write_file_atomically(folder + "/base.json", kBase); }
+  void save_assets(const std::string& folder, const io::NamedTensors&) const override {
+    write_file_atomically(folder + "/base.json", kBase);
+  }
   void check_assets(const std::string& folder) const override {
     if (read_file(folder + "/base.json") != kBase) user_error("{}/base.json is another toy's.", folder);
   }

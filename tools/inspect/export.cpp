@@ -37,7 +37,7 @@ int export_checkpoint(const std::string& path, const std::string& output, std::o
   config.init_from.clear();
   bases.overlays.clear();
   parts.config_yaml = print_config(config);
-  parts.save_assets = [&](const std::string& folder) {
+  parts.save_assets = [&](const std::string& folder, const io::NamedTensors&) {
     for (const char* name : {"tokenizer", "adapter"})
       if (fs::is_directory(fs::path(path) / name))
         fs::copy(fs::path(path) / name, fs::path(folder) / name, fs::copy_options::recursive);

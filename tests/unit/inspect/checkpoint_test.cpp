@@ -16,8 +16,8 @@ class CheckpointCommand : public UsamInspect {
     parts.state.best = Best{"loss", 0.5, 3};
     parts.config_yaml = "seed: 20\n";
     parts.model = {{"bridge.w", torch::ones({2, 3})}, {"llm.w", torch::zeros({4})}};
-    parts.optimizer = {{"bridge.w.average", torch::ones({2, 3})}};
-    parts.save_assets = [](const std::string& folder) {
+    parts.optimizer = whole_pieces({{"bridge.w.average", torch::ones({2, 3})}});
+    parts.save_assets = [](const std::string& folder, const io::NamedTensors&) {
       write_file_atomically(folder + "/base.json",
                             R"({"bases": [{"part": "llm", "source": "random", "seed": 20}], "overlays": []})");
     };

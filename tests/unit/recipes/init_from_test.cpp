@@ -15,7 +15,7 @@ class InitFrom : public testing::Test {
     const TinyRun run(folder_.path() / "first");
     const torch::NoGradGuard no_grad;
     for (auto& [name, parameter] : run.parameters()) parameter.add_(0.01 * torch::randn_like(parameter));
-    run.recipe->save_assets(folder_.path());
+    run.recipe->save_assets(folder_.path(), run.parameters());
     return folder_.path() / "adapter";
   }
   std::string message(const std::vector<std::string>& overrides) const {
@@ -78,7 +78,7 @@ TEST_F(InitFrom, AnAdapterOfAnotherKindIsRefused) {
 TEST_F(InitFrom, AnEncodersUpdatesAreExportedToo) {
   const TinyRun run(folder_.path() / "run",
                     {"recipe.encoders.whisper.train=lora", "recipe.encoders.whisper.lora.rank=3"});
-  run.recipe->save_assets(folder_.path());
+  run.recipe->save_assets(folder_.path(), run.parameters());
   const auto adapter = io::read_peft_adapter(folder_.path() / "adapter/whisper");
   EXPECT_EQ(adapter.rank, 3);
   EXPECT_EQ(adapter.task, "");

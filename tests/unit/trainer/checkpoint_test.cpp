@@ -14,8 +14,8 @@ CheckpointParts some_parts(int64_t step) {
   parts.state.best = Best{"loss", 0.1, 3};
   parts.config_yaml = "a: 1\n";
   parts.model = {{"m", torch::ones({2, 3})}, {"n", torch::zeros({4})}};
-  parts.optimizer = {{"m.average", torch::ones({2, 3})}};
-  parts.save_assets = [](const std::string& folder) {
+  parts.optimizer = whole_pieces({{"m.average", torch::ones({2, 3})}});
+  parts.save_assets = [](const std::string& folder, const io::NamedTensors&) {
     std::filesystem::create_directory(folder + "/tokenizer");
     std::ofstream(folder + "/tokenizer/spm.model") << "pieces";
   };
@@ -85,7 +85,7 @@ TEST_F(Checkpoint, IsNeverOverwrittenButATornOneIs) {
 
 TEST_F(Checkpoint, AFailureLeavesNoCheckpoint) {
   CheckpointParts parts = some_parts(7);
-  parts.save_assets = [](const std::string&) { throw std::runtime_error("disk full"); };
+  parts.save_assets = [](const std::string&, const io::NamedTensors&) { throw std::runtime_error("disk full"); };
   EXPECT_THROW(write_checkpoint(run(), parts), std::runtime_error);
   EXPECT_FALSE(std::filesystem::exists(run() + "/checkpoint-7"));
 }

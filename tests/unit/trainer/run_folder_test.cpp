@@ -7,9 +7,11 @@ namespace {
 
 class RunFolder : public ::testing::Test {
  protected:
-  void add(int64_t step, const std::string& where = "") {
+  // A checkpoint of a run whose best state was at step `best`.
+  void add(int64_t step, const std::string& where = "", int64_t best = 0) {
     CheckpointParts parts;
     parts.state.step = step;
+    if (best > 0) parts.state.best = Best{"loss", 1, best};
     parts.model = {{"m", torch::ones({1})}};
     write_checkpoint(where.empty() ? run() : where, parts);
   }
@@ -64,12 +66,28 @@ TEST_F(RunFolder, APathIsACheckpointOrARun) {
 }
 
 TEST_F(RunFolder, PruningKeepsTheNewestAndTheBest) {
-  for (const int64_t step : {1, 2, 3, 4}) add(step);
-  std::filesystem::create_directory(checkpoint(5));
-  prune_checkpoints(run(), 0, std::nullopt);
-  EXPECT_EQ(list_checkpoints(run()).size(), 5u);
-  prune_checkpoints(run(), 2, 1);
-  EXPECT_EQ(test::names_in(run()), (std::vector<std::string>{"checkpoint-1", "checkpoint-3", "checkpoint-4"}));
+  add(1, run(), 1);
+  add(2, run(), 2);
+  for (const int64_t step : {3, 4, 5, 6}) add(step, run(), 2);
+  std::filesystem::create_directory(checkpoint(7));
+  prune_checkpoints(run(), {.last = 0});
+  EXPECT_EQ(list_checkpoints(run()).size(), 7u);
+  prune_checkpoints(run(), {.last = 3, .best = 2});
+  EXPECT_EQ(test::names_in(run()),
+            (std::vector<std::string>{"checkpoint-1", "checkpoint-2", "checkpoint-4", "checkpoint-5", "checkpoint-6"}));
+  prune_checkpoints(run(), {.last = 2});
+  EXPECT_EQ(test::names_in(run()), (std::vector<std::string>{"checkpoint-2", "checkpoint-5", "checkpoint-6"}));
+}
+
+TEST_F(RunFolder, PruningCountsWholeOnesAlone) {
+  for (const int64_t step : {1, 2, 3}) add(step);
+  std::filesystem::resize_file(checkpoint(3) + "/model.safetensors", 10);
+  std::filesystem::remove(checkpoint(2) + "/manifest.json");
+  prune_checkpoints(run(), {.last = 1});
+  EXPECT_EQ(test::names_in(run()), std::vector<std::string>{"checkpoint-1"});
+  std::filesystem::remove(checkpoint(1) + "/state.json");
+  prune_checkpoints(run(), {.last = 1});
+  EXPECT_EQ(test::names_in(run()), std::vector<std::string>{"checkpoint-1"});  // no other could be gone on from
 }
 
 TEST_F(RunFolder, LinksAreReplaced) {

@@ -1,0 +1,62 @@
+// parallel.strategy through the real program: the same run however its state is shared out.
+#include "tests/train/train_ranks.h"
+
+namespace usam::test {
+namespace {
+
+using Strategies = TrainRanks;
+
+// One run of one process with as many micro-batches, in DIR/one.
+TEST_F(Strategies, TrainTheSameModel) {
+  const auto one = run("env OMP_NUM_THREADS=1", command("one", "trainer.accumulate=6"));
+  ASSERT_EQ(one.code, 0) << one.errors;
+  for (const std::string strategy : {"zero1", "fsdp"})
+    for (const int world : {2, 3}) {
+      SCOPED_TRACE(strategy + " on " + std::to_string(world));
+      const std::string name = strategy + std::to_string(world);
+      const std::string more = "trainer.accumulate=" + std::to_string(6 / world) + " parallel.strategy=" + strategy;
+      expect_done(run_ranks(world, free_port(), command(name, more)));
+      expect_same_run(name, "one");
+    }
+}
+
+// A checkpoint of three ranks that share the optimizer's states, continued by two that share them otherwise, then by
+// one that has all of them.
+TEST_F(Strategies, ContinueEachOthersCheckpoints) {
+  const auto whole = run("env OMP_NUM_THREADS=1", command("whole", "trainer.accumulate=6 trainer.save_every=2"));
+  ASSERT_EQ(whole.code, 0) << whole.errors;
+  const auto leg = [&](int world, const std::string& strategy, int64_t until) {
+    // A step keeps its number of micro-batches, whatever trainer.accumulate meant for the first three ranks.
+    const std::string more =
+        "trainer.save_every=2 trainer.keep_last=0 trainer.accumulate=2 parallel.strategy=" + strategy;
+    expect_done(run_ranks(world, free_port(), command("cut", more)));
+    for (int64_t step = until + 1; step <= 6; ++step)
+      std::filesystem::remove_all(path("cut/checkpoint-" + std::to_string(step)));
+    EXPECT_TRUE(std::filesystem::exists(path("cut/checkpoint-" + std::to_string(until))));
+  };
+  leg(3, "zero1", 2);
+  leg(2, "fsdp", 4);
+  leg(1, "ddp", 6);
+  expect_same_run("cut", "whole");
+}
+
+// Everything trained, the models' weights too, with a checkpoint's whole values in one file.
+TEST_F(Strategies, TrainAllWeights) {
+  const std::string full = "recipe.llm.train=full recipe.encoders.whisper.train=full recipe.encoders.mert.train=lora ";
+  const auto one = run("env OMP_NUM_THREADS=1", command("one", full + "trainer.accumulate=4"));
+  ASSERT_EQ(one.code, 0) << one.errors;
+  expect_done(run_ranks(2, free_port(), command("two", full + "trainer.accumulate=2 parallel.strategy=fsdp")));
+  expect_same_run("two", "one");
+}
+
+// Rank 1's only micro-batch of an epoch's last step does not exist: it computes on silence, without effect.
+TEST_F(Strategies, ARankWithoutSamplesTakesPart) {
+  const auto one = run("env OMP_NUM_THREADS=1", command("one", "trainer.accumulate=2 data.batch.rows=5"));
+  ASSERT_EQ(one.code, 0) << one.errors;
+  expect_done(
+      run_ranks(2, free_port(), command("two", "trainer.accumulate=1 data.batch.rows=5 parallel.strategy=fsdp")));
+  expect_same_run("two", "one");
+}
+
+}  // namespace
+}  // namespace usam::test

@@ -1,8 +1,11 @@
 #pragma once
 // What the trainer asks of the data: micro-batches by position. The program wires it to data/.
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "data/batch.h"
 
@@ -17,6 +20,8 @@ class BatchStream {
  public:
   virtual ~BatchStream() = default;
   virtual std::optional<data::Batch> next() = 0;
+  // Waits for the next micro-batch, for `limit` at most: the keys of its samples that are still missing then.
+  virtual std::vector<std::string> missing_after(std::chrono::milliseconds /*limit*/) { return {}; }
 };
 
 // A data set as the trainer sees it.

@@ -96,10 +96,8 @@ Agreement Trainer::agreement() const {
 void Trainer::open_run() {
   namespace fs = std::filesystem;
   fs::create_directories(parts_.run);
-  for (const auto& entry : fs::directory_iterator(parts_.run)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(".checkpoint-") && name.ends_with(".partial")) fs::remove_all(entry.path());
-  }
+  for (const auto& entry : fs::directory_iterator(parts_.run))
+    if (is_partial_checkpoint(entry.path().filename().string())) fs::remove_all(entry.path());
   write_file_atomically(parts_.run + "/config.yaml", parts_.config_yaml);
   recorder_ = std::make_unique<Recorder>(parts_.run, state_.step);
   // A crash between the rename of a checkpoint and that of its links left them behind.

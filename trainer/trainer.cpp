@@ -25,6 +25,7 @@ int64_t rounds_up(int64_t a, int64_t b) {
 
 StepRecord Trainer::step() {
   Stopwatch clock;
+  const double waited = parts_.ranks->post().waited();
   StepRecord record;
   record.step = state_.step + 1;
   const std::vector<data::Batch> batches = fetch();
@@ -38,8 +39,9 @@ StepRecord Trainer::step() {
     seed_default_generators(draw_key(state_.seed, "dropout", state_.step, place_in_step(losses.size())));
     at("forward", batch.keys);
     const StepOutput output = forward(batch);
-    const torch::Tensor loss = touch(weighted_loss(output.terms, counts), parameters_);
-    backward(loss, &batch == &batches.back());
+    const bool is_last = &batch == &batches.back();
+    const torch::Tensor loss = touch(see(weighted_loss(output.terms, counts), is_last), parameters_);
+    backward(loss, is_last);
     losses.push_back(loss.detach());
     tally.add(output);
   }
@@ -61,6 +63,7 @@ StepRecord Trainer::step() {
   advance();
   record.audio_seconds = counts.at(kAudioSeconds);
   record.seconds = clock.seconds();
+  record.communication_seconds = parts_.ranks->post().waited() - waited;
   return record;
 }
 
@@ -157,6 +160,7 @@ Figures Trainer::evaluate() {
     tally.add(forward(*batch));
   }
   Figures figures = tally.figures(sum_over_ranks(counts, *parts_.ranks), *parts_.ranks);
+  at("figures of the evaluation", {}, 10);
   if (parts_.task_figures)
     for (const auto& [name, value] : parts_.task_figures()) figures.values[name] = value;
   parallel_->leave();

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "src/dist/post.h"
+
 namespace usam::dist {
 
 // An operation under way.
@@ -35,10 +37,13 @@ class Communicator {
   virtual std::unique_ptr<Pending> start_scatter_sum(torch::Tensor& mine, torch::Tensor& all) = 0;
   // Returns when every rank has called it.
   virtual void barrier() = 0;
-  // Notes what this rank is at, for the messages of the others when it is lost: "step 12, forward".
-  virtual void doing(const std::string&) {}
   // After a failure: which rank is lost and what it was at, in a sentence; "" where all are well. May wait a while.
   virtual std::string diagnosis() { return ""; }
+  // What this rank is at, for those who watch it.
+  Post& post() { return post_; }
+
+ private:
+  Post post_;
 };
 
 // One rank, alone: nothing to do.

@@ -40,13 +40,14 @@ class SumHook final : public c10d::CppCommHookInterface<std::shared_ptr<ProcessR
   using CppCommHookInterface::CppCommHookInterface;
   c10::intrusive_ptr<c10::ivalue::Future> runHook(c10d::GradBucket& bucket) override {
     std::vector<torch::Tensor> tensors = {bucket.getBufferRef()};
+    state_->post().comes();
     return state_->group()->allreduce(tensors)->getFuture();
   }
 };
 
 class Buckets final : public GradientSum {
  public:
-  Buckets(const std::vector<torch::Tensor>& parameters, const std::shared_ptr<ProcessRanks>& ranks) {
+  Buckets(const std::vector<torch::Tensor>& parameters, const std::shared_ptr<ProcessRanks>& ranks) : ranks_(ranks) {
     const std::vector<bool> sparse(parameters.size(), false);
     const auto first = static_cast<size_t>(c10d::kDefaultFirstBucketBytes);
     const auto cap = static_cast<size_t>(c10d::kDefaultBucketBytesCap);
@@ -62,9 +63,11 @@ class Buckets final : public GradientSum {
   }
 
   void expect_last_backward() override { reducer_->prepare_for_backward({}); }
-  void finish() override {}  // the backward pass has waited for the last bucket
+  // The backward pass has waited for the last bucket, with whose departure its own work was done.
+  void finish() override { ranks_->post().waited_for(ranks_->post().view().stood); }
 
  private:
+  std::shared_ptr<ProcessRanks> ranks_;
   std::unique_ptr<c10d::Reducer> reducer_;
 };
 

@@ -26,12 +26,34 @@ using Gloo = c10d::ProcessGroupGloo;
 
 class Operation final : public Pending {
  public:
-  explicit Operation(c10::intrusive_ptr<c10d::Work> work) : work_(std::move(work)) {}
-  void wait() override { work_->wait(); }
+  // `start` gives c10d's work.
+  template <class Start>
+  Operation(Post& post, Start start) : post_(post) {
+    post.comes();
+    work_ = start();
+  }
+  void wait() override {
+    const Wait wait(post_);
+    work_->wait();
+  }
 
  private:
+  Post& post_;
   c10::intrusive_ptr<c10d::Work> work_;
 };
+
+// The collectives' own limit is the last resort: what hangs is found, and told, long before (heartbeat.h).
+std::chrono::milliseconds last_resort(const Patience& patience) {
+  return patience.for_others * 20;
+}
+
+// When a rank or the store goes away, c10d writes warnings with stack traces; the Heartbeat says it in a sentence.
+void quieten_c10d() {
+  if (std::getenv("TORCH_CPP_LOG_LEVEL"))
+    c10::initLogging();
+  else
+    FLAGS_caffe2_log_level = c10::GLOG_FATAL;
+}
 
 c10::intrusive_ptr<c10d::Store> meeting_point(const Launch& launch, std::chrono::milliseconds patience, bool serves) {
   c10d::TCPStoreOptions options;
@@ -71,9 +93,9 @@ c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store
 
 #ifdef USAM_CUDA
 c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch,
-                                            std::chrono::milliseconds patience) {
+                                            std::chrono::milliseconds timeout) {
   auto options = c10d::ProcessGroupNCCL::Options::create();
-  options->timeout = patience;
+  options->timeout = timeout;
   return c10::make_intrusive<c10d::ProcessGroupNCCL>(c10::make_intrusive<c10d::PrefixStore>("nccl/", store),
                                                      static_cast<int>(launch.rank), static_cast<int>(launch.world),
                                                      options);
@@ -84,11 +106,14 @@ c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store
 
 ProcessRanks::ProcessRanks(const Launch& launch, const Patience& patience) : rank_(launch.rank), world_(launch.world) {
   using Group = c10d::ProcessGroup;
-  auto store = meeting_point(launch, patience.to_meet, launch.rank == 0 && !launch.agent_serves);
+  quieten_c10d();
+  auto store = meeting_point(launch, patience.for_others, launch.rank == 0 && !launch.agent_serves);
   group_ = c10::make_intrusive<Group>(store, static_cast<int>(rank_), static_cast<int>(world_));
   group_->setDefaultBackend(Group::BackendType::GLOO);
   try {
-    group_->setBackend(c10::kCPU, Group::BackendType::GLOO, make_gloo(store, launch, patience.to_meet));
+    const auto gloo = make_gloo(store, launch, patience.for_others);
+    gloo->setTimeout(last_resort(patience));  // it has connected
+    group_->setBackend(c10::kCPU, Group::BackendType::GLOO, gloo);
   } catch (const c10::Error& e) {
     user_error("Rank {} of {} cannot connect to the other ranks: {}", rank_, world_, e.what_without_backtrace());
   }
@@ -96,13 +121,14 @@ ProcessRanks::ProcessRanks(const Launch& launch, const Patience& patience) : ran
   if (const auto device = local_device(launch); device.is_cuda()) {
     c10::cuda::set_device(device.index());
     group_->setBoundDeviceId(device);
-    group_->setBackend(c10::kCUDA, Group::BackendType::NCCL, make_nccl(store, launch, patience.to_meet));
+    group_->setBackend(c10::kCUDA, Group::BackendType::NCCL, make_nccl(store, launch, last_resort(patience)));
   }
 #endif
   // A connection of its own, which never waits behind the operations' traffic, nor longer than a sign may take.
   heartbeat_ = std::make_unique<Heartbeat>(
-      c10::make_intrusive<c10d::PrefixStore>("heartbeat/", meeting_point(launch, patience.for_signs, false)), rank_,
-      world_, patience.for_signs);
+      c10::make_intrusive<c10d::PrefixStore>("heartbeat/", meeting_point(launch, patience.for_signs, false)),
+      Seat{rank_, world_, launch.agent_serves ? fmt::format("torchrun at {}:{}", launch.host, launch.port) : ""},
+      post(), patience);
   barrier();  // rank 0 may serve the store: it must not be done before the others have connected
 }
 
@@ -113,7 +139,7 @@ c10::intrusive_ptr<c10d::Backend> ProcessRanks::backend_of(const torch::Tensor& 
 void ProcessRanks::all_reduce(torch::Tensor& tensor) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> dense = {tensor.detach().contiguous()};
-  backend_of(tensor)->allreduce(dense)->wait();
+  Operation(post(), [&] { return backend_of(tensor)->allreduce(dense); }).wait();
   if (dense[0].data_ptr() != tensor.data_ptr()) tensor.copy_(dense[0]);
 }
 
@@ -122,7 +148,7 @@ void ProcessRanks::broadcast(torch::Tensor& tensor, int64_t root) {
   std::vector<torch::Tensor> dense = {tensor.detach().contiguous()};
   c10d::BroadcastOptions options;
   options.rootRank = root;
-  backend_of(tensor)->broadcast(dense, options)->wait();
+  Operation(post(), [&] { return backend_of(tensor)->broadcast(dense, options); }).wait();
   if (dense[0].data_ptr() != tensor.data_ptr()) tensor.copy_(dense[0]);
 }
 
@@ -131,23 +157,23 @@ std::vector<torch::Tensor> ProcessRanks::all_gather(const torch::Tensor& tensor)
   std::vector<torch::Tensor> mine = {tensor.detach().contiguous()};
   std::vector<std::vector<torch::Tensor>> all(1);
   for (int64_t rank = 0; rank < world_; ++rank) all[0].push_back(torch::empty_like(mine[0]));
-  backend_of(tensor)->allgather(all, mine)->wait();
+  Operation(post(), [&] { return backend_of(tensor)->allgather(all, mine); }).wait();
   return all[0];
 }
 
 std::unique_ptr<Pending> ProcessRanks::start_gather(torch::Tensor& all, const torch::Tensor& mine) {
   torch::NoGradGuard no_grad;
   torch::Tensor from = mine.detach();
-  return std::make_unique<Operation>(backend_of(all)->_allgather_base(all, from));
+  return std::make_unique<Operation>(post(), [&] { return backend_of(all)->_allgather_base(all, from); });
 }
 
 std::unique_ptr<Pending> ProcessRanks::start_scatter_sum(torch::Tensor& mine, torch::Tensor& all) {
   torch::NoGradGuard no_grad;
-  return std::make_unique<Operation>(backend_of(all)->_reduce_scatter_base(mine, all));
+  return std::make_unique<Operation>(post(), [&] { return backend_of(all)->_reduce_scatter_base(mine, all); });
 }
 
 void ProcessRanks::barrier() {
-  group_->getBackend(c10::kCPU)->barrier()->wait();
+  Operation(post(), [&] { return group_->getBackend(c10::kCPU)->barrier(); }).wait();
 }
 
 std::shared_ptr<Communicator> connect(const Launch& launch, const Patience& patience) {

@@ -7,12 +7,6 @@
 
 namespace usam::dist {
 
-// How long ranks wait for each other.
-struct Patience {
-  std::chrono::milliseconds to_meet = std::chrono::minutes(10);  // and for one operation
-  std::chrono::milliseconds for_signs = std::chrono::seconds(30);
-};
-
 // Ranks that are processes, over c10d: Gloo for tensors on the CPU and, in a CUDA build on a machine with GPUs, NCCL
 // for those on the rank's GPU. GLOO_SOCKET_IFNAME picks Gloo's network interface. A rank that dies makes the operations
 // of the others throw, or ends them (heartbeat.h).
@@ -28,7 +22,6 @@ class ProcessRanks final : public Communicator {
   std::unique_ptr<Pending> start_gather(torch::Tensor& all, const torch::Tensor& mine) override;
   std::unique_ptr<Pending> start_scatter_sum(torch::Tensor& mine, torch::Tensor& all) override;
   void barrier() override;
-  void doing(const std::string& what) override { heartbeat_->doing(what); }
   std::string diagnosis() override { return heartbeat_->diagnosis(); }
   // For c10d::Reducer.
   const c10::intrusive_ptr<c10d::ProcessGroup>& group() const { return group_; }

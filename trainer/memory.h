@@ -1,0 +1,27 @@
+#pragma once
+// How much memory this process has needed.
+#include <ATen/DeviceAccelerator.h>
+#include <sys/resource.h>
+#include <torch/torch.h>
+
+namespace usam {
+
+// The most that it held at any time, in bytes.
+struct PeakMemory {
+  int64_t host = 0, device = 0;  // device: of its tensors; 0 on the CPU
+};
+
+inline PeakMemory peak_memory(torch::Device device) {
+  PeakMemory peak;
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  peak.host = usage.ru_maxrss * 1024;
+  if (device.is_cuda()) {
+    auto* allocator = at::getDeviceAllocator(device.type());
+    const auto index = device.has_index() ? device.index() : c10::DeviceIndex(0);
+    if (allocator->initialized()) peak.device = allocator->getDeviceStats(index).allocated_bytes[0].peak;
+  }
+  return peak;
+}
+
+}  // namespace usam

@@ -8,6 +8,7 @@
 #include "data/loader.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
+#include "src/dist/gather.h"
 
 namespace usam::recipes {
 namespace {
@@ -48,50 +49,155 @@ std::optional<double> error_share(const Json& metrics) {
   return std::nullopt;
 }
 
+// What was answered to one row.
+struct Answer {
+  int64_t row = 0;
+  std::string text;
+  std::vector<double> scores;  // one a candidate, of rows with tags
+  Json explained;              // where asked for
+};
+
+// A sample that could not be used, of the set's micro-batch number `micro_batch`.
+struct Missed {
+  int64_t micro_batch = 0;
+  data::Skipped sample;
+};
+
+// A rank's share of the rows.
+struct Share {
+  std::vector<Answer> answers;
+  std::vector<Missed> missed;
+};
+
+Json to_json(const Share& share) {
+  Json answers = Json::array(), missed = Json::array();
+  for (const auto& a : share.answers) answers.push_back({a.row, a.text, a.scores, a.explained});
+  for (const auto& [micro_batch, s] : share.missed) missed.push_back({micro_batch, s.key, s.file, s.reason});
+  return {{"answers", answers}, {"missed", missed}};
+}
+
+void append(Share& all, const Json& share) {
+  for (const auto& a : share.at("answers")) all.answers.push_back({a[0], a[1], a[2], a[3]});
+  for (const auto& m : share.at("missed")) all.missed.push_back({m[0], {m[1], m[2], m[3]}});
+}
+
+// Without those that are too long.
+int64_t rows_of(const data::DataSet& data) {
+  return std::ssize(data.plan(0)->visits);
+}
+
+// Decodes one rank's share of a data set.
+class Decoder {
+ public:
+  Decoder(Recipe& recipe, const RunConfig& config, std::vector<std::string> candidates, bool explains)
+      : recipe_(recipe), config_(config), candidates_(std::move(candidates)), explains_(explains) {
+    answers_ = dynamic_cast<Answers*>(&recipe);
+    if (!answers_)
+      user_error("The recipe '{}' gives no text, so it cannot be evaluated by decoding.", config.recipe.type);
+  }
+
+  // Ends early where this rank's skipped samples alone are more than allowed.
+  Share decode(const std::shared_ptr<const data::DataSet>& data, const data::SkipList& skips, data::Slice slice) {
+    data::Loader loader(data, slice);
+    const int64_t rows = rows_of(*data);
+    Share share;
+    while (const auto batch = loader.next()) {
+      for (const auto& skipped : batch->skipped) share.missed.push_back({batch->cursor.micro_batch, skipped});
+      if (!skips.allows(std::ssize(share.missed), rows)) break;
+      if (batch->size() == 0) continue;
+      add(share, *batch, data->source());
+      const int64_t done = std::ssize(share.answers);
+      if (done % 256 < batch->size())
+        log::info("{} of {} samples decoded", std::min(done * slice.ranks, rows), rows);  // the others' are guessed
+    }
+    return share;
+  }
+
+ private:
+  void add(Share& share, const data::Batch& loaded, const data::Source& source) {
+    const auto batch = loaded.to(recipe_.module().parameters().front().device());
+    const auto has_tags = [&](int64_t row) { return !source.row(row).tags.empty(); };
+    const auto texts = answers_->generate(batch, config_.evaluate.max_new_tokens);
+    const auto scores = std::ranges::any_of(batch.rows, has_tags) ? answers_->score(batch, candidates_)
+                                                                  : std::vector<std::vector<double>>{};
+    const auto explained = explains_ ? answers_->explain(batch) : std::vector<Json>(texts.size());
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const auto row = batch.rows[i];
+      share.answers.push_back({row, texts[i], has_tags(row) ? scores[i] : std::vector<double>{}, explained[i]});
+    }
+  }
+
+  Recipe& recipe_;
+  const RunConfig& config_;
+  std::vector<std::string> candidates_;
+  bool explains_;
+  Answers* answers_;
+};
+
+// All ranks' shares, in the order of the rows. Numbers and bytes travel as they are (CBOR).
+Share merge(const Share& mine, const data::Source& source, dist::Communicator& ranks) {
+  if (ranks.world() == 1) return mine;
+  Json told = to_json(mine);
+  told["rows"] = source.size();
+  const auto bytes = Json::to_cbor(told);
+  Share all;
+  int64_t rank = 0;
+  for (const auto& text : dist::gather_texts({bytes.begin(), bytes.end()}, ranks)) {
+    const Json theirs = Json::from_cbor(text);
+    const auto rows = theirs.at("rows").get<int64_t>();
+    if (rows != source.size())
+      user_error("Rank {} has {} rows to answer, rank {} has {}: all ranks need the same manifests.", rank, rows,
+                 ranks.rank(), source.size());
+    append(all, theirs);
+    ++rank;
+  }
+  std::ranges::stable_sort(all.answers, {}, &Answer::row);
+  std::ranges::stable_sort(all.missed, {}, &Missed::micro_batch);
+  return all;
+}
+
+eval::Hypothesis hypothesis_of(const Answer& answer, const data::Row& row, const std::string& set,
+                               const std::vector<std::string>& candidates) {
+  eval::Hypothesis hypothesis;
+  hypothesis.key = row.key;
+  hypothesis.task = row.task;
+  hypothesis.source = set;
+  hypothesis.references = row.references;
+  hypothesis.answer = answer.text;
+  hypothesis.tags = row.tags;
+  for (size_t c = 0; c < answer.scores.size(); ++c) hypothesis.scores[candidates[c]] = answer.scores[c];
+  return hypothesis;
+}
+
+Json explained_of(const Answer& answer, const data::Row& row) {
+  Json explained = answer.explained;
+  explained.update({{"key", row.key}, {"audio", row.audio}, {"task", row.task}, {"hyp", answer.text}});
+  if (!row.references.empty()) explained["ref"] = row.references.front();
+  return explained;
+}
+
 }  // namespace
 
 AnsweredSet answer(Recipe& recipe, const std::vector<data::ManifestConfig>& manifests, const RunConfig& config,
-                   bool explains, std::shared_ptr<data::SkipList> skips) {
-  auto* answers = dynamic_cast<Answers*>(&recipe);
-  if (!answers) user_error("The recipe '{}' gives no text, so it cannot be evaluated by decoding.", config.recipe.type);
+                   const AnswerOptions& options) {
   const auto source = open_data(manifests, config);
   const auto names = set_names(manifests);
   const auto candidates = tag_candidates(*source, config.evaluate);
-  const auto data_set = make_data_set(source, recipe, decoding_config(config), false, std::move(skips));
-  data::Loader loader(data_set, {});
-  const auto device = recipe.module().parameters().front().device();
+  const auto data_set = make_data_set(source, recipe, decoding_config(config), false, nullptr);
+  const auto skips = options.skips ? options.skips : std::make_shared<data::SkipList>(config.data.max_skipped, nullptr);
+  auto& ranks = *options.ranks;
+  Decoder decoder(recipe, config, candidates, options.explains);
+  const Share all = merge(decoder.decode(data_set, *skips, {{}, ranks.rank(), ranks.world()}), *source, ranks);
+  int64_t count = 0;
+  for (const auto& [micro_batch, sample] : all.missed) {
+    skips->add(sample);
+    skips->check(++count, rows_of(*data_set), sample);
+  }
   AnsweredSet out;
-  while (auto loaded = loader.next()) {
-    if (loaded->size() == 0) continue;
-    const auto batch = loaded->to(device);
-    const auto texts = answers->generate(batch, config.evaluate.max_new_tokens);
-    std::vector<data::Row> rows;
-    for (int64_t index : batch.rows) rows.push_back(source->row(index));
-    const bool has_tags = std::any_of(rows.begin(), rows.end(), [](const auto& row) { return !row.tags.empty(); });
-    const auto scores = has_tags ? answers->score(batch, candidates) : std::vector<std::vector<double>>{};
-    const auto explained = explains ? answers->explain(batch) : std::vector<Json>{};
-    for (size_t i = 0; i < rows.size(); ++i) {
-      eval::Hypothesis hypothesis;
-      hypothesis.key = rows[i].key;
-      hypothesis.task = rows[i].task;
-      hypothesis.source = names.at(static_cast<size_t>(rows[i].source));
-      hypothesis.references = rows[i].references;
-      hypothesis.answer = texts[i];
-      hypothesis.tags = rows[i].tags;
-      if (!rows[i].tags.empty()) {
-        for (size_t c = 0; c < candidates.size(); ++c) hypothesis.scores[candidates[c]] = scores[i][c];
-      }
-      if (explains) {
-        out.explained.push_back(explained[i]);
-        out.explained.back().update(
-            {{"key", rows[i].key}, {"audio", rows[i].audio}, {"task", rows[i].task}, {"hyp", texts[i]}});
-        if (!rows[i].references.empty()) out.explained.back()["ref"] = rows[i].references.front();
-      }
-      out.hypotheses.push_back(std::move(hypothesis));
-    }
-    if (out.hypotheses.size() % 256 < static_cast<size_t>(batch.size())) {
-      log::info("{} of {} samples decoded", out.hypotheses.size(), source->size());
-    }
+  for (const auto& one : all.answers) {
+    const auto row = source->row(one.row);
+    out.hypotheses.push_back(hypothesis_of(one, row, names.at(static_cast<size_t>(row.source)), candidates));
+    if (options.explains) out.explained.push_back(explained_of(one, row));
   }
   return out;
 }

@@ -8,6 +8,7 @@
 #include "recipes/answers.h"
 #include "recipes/run.h"
 #include "src/base/json.h"
+#include "src/dist/communicator.h"
 #include "src/eval/hypotheses.h"
 
 namespace usam::recipes {
@@ -17,10 +18,18 @@ struct AnsweredSet {
   std::vector<Json> explained;               // one a hypothesis, where asked for: Answers::explain with key and audio
 };
 
+struct AnswerOptions {
+  bool explains = false;
+  std::shared_ptr<data::SkipList> skips;  // hears of each sample that is left out; null: data.max_skipped alone counts
+  // Who shares the rows. Each rank decodes its part and gets the whole set, the same as one rank alone.
+  std::shared_ptr<dist::Communicator> ranks = dist::single_rank();
+};
+
 // Decodes every row of the manifests and scores the tags of rows that have them: candidates are those of
-// evaluate.tags, else the union over the rows. Samples that cannot be read are handled as data.on_error says.
+// evaluate.tags, else the union over the rows. Samples that cannot be read are handled as data.on_error says; their
+// share is that of all ranks, and too many of them end every rank with the same UserError.
 AnsweredSet answer(Recipe& recipe, const std::vector<data::ManifestConfig>& manifests, const RunConfig& config,
-                   bool explains, std::shared_ptr<data::SkipList> skips);
+                   const AnswerOptions& options = {});
 
 // The metrics of a set as "task/metric", for the trainer to compare checkpoints by, and "tasks/error": the mean over
 // the tasks of WER (1 at most), 1 - mAP, 1 - accuracy or 1 - BLEU, the first of these that a task has.

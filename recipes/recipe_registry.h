@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/base/registry.h"
+#include "src/dist/communicator.h"
 #include "trainer/recipe.h"
 
 namespace usam::recipes {
@@ -18,6 +19,8 @@ struct RecipeInit {
   std::vector<std::string> overlays;  // checkpoints and safetensors files laid over it afterwards, for base.json
   // The labels of the training set, read only where a tokenizer is trained from them.
   std::function<std::vector<std::string>()> labels;
+  // Whom a loss may compare samples with.
+  std::shared_ptr<dist::Communicator> ranks = dist::single_rank();
 };
 
 // Recipes by type name, and for each the tasks that it has prompts for.

@@ -7,10 +7,11 @@
 #include "recipes/validate.h"
 #include "src/base/fs.h"
 #include "src/base/log.h"
-#include "src/dist/launch.h"
 #include "src/eval/report.h"
 #include "tools/base_options.h"
 #include "tools/command_line.h"
+#include "tools/join_ranks.h"
+#include "trainer/agreement.h"
 
 namespace {
 
@@ -29,6 +30,17 @@ std::string json_lines(const std::vector<Json>& objects) {
   return text;
 }
 
+// The files of an evaluation, and its report on standard output.
+void write(const std::string& output, const recipes::AnsweredSet& answered, const recipes::RunConfig& config,
+           bool explains) {
+  const Json report = eval::report(answered.hypotheses, eval::score_options(config.evaluate));
+  eval::write_hypotheses(output + "/hypotheses.jsonl", answered.hypotheses);
+  if (explains) write_file_atomically(output + "/explained.jsonl", json_lines(answered.explained));
+  write_file_atomically(output + "/metrics.json", report.dump(2) + "\n");
+  std::printf("%s\n", report.dump(2).c_str());
+  log::info("metrics.json and hypotheses.jsonl are in {}", output);
+}
+
 int evaluate(const Arguments& arguments) {
   recipes::RunConfig asked;
   // Offline: what the model was trained on need not be on this machine; what is used is opened below.
@@ -40,22 +52,26 @@ int evaluate(const Arguments& arguments) {
     asked = {};
     load_config(arguments.config, {overrides, true}, asked);
   }
-  const auto config = recipes::evaluation_config(checkpoint, asked, arguments.overrides);
+  auto config = recipes::evaluation_config(checkpoint, asked, arguments.overrides);
+  const auto launch = dist::read_launch();
+  recipes::AnswerOptions options;
+  options.explains = arguments.explains;
+  options.ranks = join_ranks(launch, asked.parallel);
+  require_agreement({{"config", print_config(config)}, {"checkpoint", std::filesystem::canonical(checkpoint)}},
+                    *options.ranks);
   const auto recipe = recipes::open_checkpoint(checkpoint, config);
-  recipe->module().to(dist::local_device({}));
+  recipe->module().to(dist::local_device(launch));
   const std::string output = arguments.output.empty()
                                  ? std::filesystem::path(checkpoint).parent_path().string() + "/evaluation"
                                  : arguments.output;
-  std::filesystem::create_directories(output);
-  auto skips =
-      std::make_shared<data::SkipList>(config.data.max_skipped, data::SkipList::append_to(output + "/skipped.jsonl"));
-  const auto answered = recipes::answer(*recipe, config.data.test, config, arguments.explains, skips);
-  const Json report = eval::report(answered.hypotheses, eval::score_options(config.evaluate));
-  eval::write_hypotheses(output + "/hypotheses.jsonl", answered.hypotheses);
-  if (arguments.explains) write_file_atomically(output + "/explained.jsonl", json_lines(answered.explained));
-  write_file_atomically(output + "/metrics.json", report.dump(2) + "\n");
-  std::printf("%s\n", report.dump(2).c_str());
-  log::info("metrics.json and hypotheses.jsonl are in {}", output);
+  const bool is_first = launch.rank == 0;
+  if (is_first) {
+    std::filesystem::create_directories(output);
+    options.skips =
+        std::make_shared<data::SkipList>(config.data.max_skipped, data::SkipList::append_to(output + "/skipped.jsonl"));
+  }
+  const auto answered = recipes::answer(*recipe, config.data.test, config, options);
+  if (is_first) write(output, answered, config, arguments.explains);
   return kDone;
 }
 

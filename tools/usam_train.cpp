@@ -22,11 +22,15 @@ struct Arguments {
   bool prints_config = false;
 };
 
-// Decoding figures of the validation set, where trainer.best asks for one ("ASR/wer").
-std::function<std::map<std::string, double>()> task_figures(Recipe& recipe, const recipes::RunConfig& config) {
+// Decoding figures of the validation set, where trainer.best asks for one ("ASR/wer"). The ranks share the rows, but
+// where their weights are in pieces (fsdp) each decodes all, so that they come to every block together.
+std::function<std::map<std::string, double>()> task_figures(Recipe& recipe, const recipes::RunConfig& config,
+                                                            const std::shared_ptr<dist::Communicator>& ranks) {
   if (config.trainer.best.metric.find('/') == std::string::npos) return {};
-  return [&recipe, &config] {
-    const auto answered = recipes::answer(recipe, config.data.valid, config, false, nullptr);
+  recipes::AnswerOptions options;
+  if (config.parallel.strategy != dist::Strategy::kFsdp) options.ranks = ranks;
+  return [&recipe, &config, options] {
+    const auto answered = recipes::answer(recipe, config.data.valid, config, options);
     return recipes::figures(eval::report(answered.hypotheses, eval::score_options(config.evaluate)));
   };
 }
@@ -53,7 +57,7 @@ int train(recipes::RunConfig& config, const std::string& resume) {
   if (!config.data.valid.empty()) {
     const auto valid_source = recipes::open_data(config.data.valid, config);
     parts.valid = recipes::make_batches(recipes::make_data_set(valid_source, *recipe, config, false, skips), *ranks);
-    parts.task_figures = task_figures(*recipe, config);
+    parts.task_figures = task_figures(*recipe, config, ranks);
   }
   parts.run = run;
   parts.config_yaml = print_config(config);

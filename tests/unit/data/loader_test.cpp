@@ -269,7 +269,7 @@ TEST_F(LoaderTest, WhisperTakesThirtySeconds) {
             "data.max_seconds is 45, but stream 'whisper' takes at most 30 s; lower it");
 }
 
-TEST_F(LoaderTest, SkipsWhatCannotBeReadAndStopsWhenItIsTooMuch) {
+TEST_F(LoaderTest, SkipsWhatCannotBeRead) {
   folder_.write("bad.wav", "no audio");
   manifest_ += line("bad1", "bad.wav", 1) + line("bad2", "gone.wav", 1) + line("bad3", "0.wav", 0.2, "refuse me");
   const std::string list = (folder_.path() / "skipped.jsonl").string();
@@ -283,6 +283,9 @@ TEST_F(LoaderTest, SkipsWhatCannotBeReadAndStopsWhenItIsTooMuch) {
                               [](const Batch& b) { return b.keys.empty() && b.fields.empty(); }),
                 3);
       EXPECT_EQ(loader.counts().skipped, 3);
+      size_t told = 0;
+      for (const Batch& batch : batches) told += batch.skipped.size();
+      EXPECT_EQ(told, 3u);
       EXPECT_EQ(loader.counts().samples, 10);
     }
   }
@@ -296,20 +299,23 @@ TEST_F(LoaderTest, SkipsWhatCannotBeReadAndStopsWhenItIsTooMuch) {
   EXPECT_EQ(reasons.size(), 3u);
   EXPECT_EQ(reasons["bad3"], "the label is refused");
   EXPECT_EQ(reasons["bad2"], (folder_.path() / "gone.wav").string() + ": the audio file does not exist");
+}
 
-  DataConfig config = small_config(1, 2);
-  config.max_skipped = 0.1;
+TEST(SkipList, SaysWhenItIsTooMuch) {
+  const SkipList skips(0.1, nullptr);
+  EXPECT_TRUE(skips.allows(2, 20));
+  EXPECT_FALSE(skips.allows(2, 19));
+  EXPECT_EQ(test::message_of([&] { skips.check(2, 20, {}); }), "");
   EXPECT_EQ(
-      test::message_of([&] { read_all(data(config, {7, false})); }),
-      "2 of the epoch's 13 samples could not be used, more than data.max_skipped = 0.1 allows; the last is 'bad2': " +
-          (folder_.path() / "gone.wav").string() +
-          ": the audio file does not exist. Mend or remove what skipped.jsonl lists, or raise data.max_skipped");
+      test::message_of([&] { skips.check(2, 13, {"bad2", "gone.wav", "gone.wav: the audio file does not exist"}); }),
+      "2 of the epoch's 13 samples could not be used, more than data.max_skipped = 0.1 allows; the last is 'bad2': "
+      "gone.wav: the audio file does not exist. Mend or remove what skipped.jsonl lists, or raise "
+      "data.max_skipped");
 }
 
 TEST(SkipList, SaysWhereItCannotWrite) {
   SkipList skips(1, SkipList::append_to("/nonexistent/skipped.jsonl"));
-  EXPECT_EQ(test::message_of([&] { skips.add({"k", "f", "r"}, 1, 10); }),
-            "/nonexistent/skipped.jsonl: cannot be written to");
+  EXPECT_EQ(test::message_of([&] { skips.add({"k", "f", "r"}); }), "/nonexistent/skipped.jsonl: cannot be written to");
 }
 
 TEST_F(LoaderTest, FailsAtTheFirstWhereAskedTo) {

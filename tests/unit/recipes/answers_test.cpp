@@ -30,7 +30,7 @@ class AnswersTest : public testing::Test {
   }
   static std::vector<std::string> texts(const TinyRun& run) {
     std::vector<std::string> all;
-    for (const auto& hypothesis : answer(*run.recipe, run.config.data.test, run.config, false, nullptr).hypotheses) {
+    for (const auto& hypothesis : answer(*run.recipe, run.config.data.test, run.config).hypotheses) {
       all.push_back(*hypothesis.answer);
     }
     return all;

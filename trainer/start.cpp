@@ -3,6 +3,7 @@
 
 #include "src/base/error.h"
 #include "src/base/log.h"
+#include "trainer/precision.h"
 #include "trainer/trainer.h"
 
 namespace usam {
@@ -31,7 +32,8 @@ Trainer::Trainer(const TrainerConfig& config, TrainerParts parts)
   state_.seed = parts_.seed;
   state_.global_micro_batches = parts_.ranks->world() * config_.accumulate;
   if (!parts_.checkpoint.empty()) restore_state(parts_.checkpoint);
-  parallel_ = dist::distribute(parts_.recipe->module(), trained_, parts_.device, parts_.ranks, parts_.strategy);
+  parallel_ = dist::distribute(parts_.recipe->module(), trained_, parts_.device, parts_.ranks, parts_.strategy,
+                               autocast_type(config.precision));
   for (const dist::Piece& piece : parallel_->pieces()) pieces_[piece.name] = &piece;
   optimizer_ = optimizers().build(config.optimizer, groups());
   if (!parts_.checkpoint.empty()) restore_pieces(optimizer_state(), parts_.checkpoint);

@@ -89,8 +89,8 @@ class Zero1 final : public Ddp {
 
 std::unique_ptr<DataParallel> distribute(torch::nn::Module& module, const NamedParameters& trained,
                                          torch::Device device, const std::shared_ptr<Communicator>& ranks,
-                                         Strategy strategy) {
-  if (strategy == Strategy::kFsdp) return make_fsdp(module, device, ranks);
+                                         Strategy strategy, std::optional<torch::ScalarType> autocast) {
+  if (strategy == Strategy::kFsdp) return make_fsdp(module, device, ranks, autocast);
   module.to(device);
   if (strategy == Strategy::kDdp) return std::make_unique<Ddp>(trained, ranks);
   return std::make_unique<Zero1>(trained, ranks, flats_by_type(trained, ranks->world()));

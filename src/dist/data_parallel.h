@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,12 +57,15 @@ class DataParallel {
 };
 
 // Takes a model that lies in host memory to `device`, as the strategy says. `trained`: its parameters that are trained.
+// `autocast`: the type that passes run in under autocast, if they do; fsdp then fetches the trained matrices of blocks
+// in this type, as autocast would use them.
 std::unique_ptr<DataParallel> distribute(torch::nn::Module& module, const NamedParameters& trained,
                                          torch::Device device, const std::shared_ptr<Communicator>& ranks,
-                                         Strategy strategy);
+                                         Strategy strategy, std::optional<torch::ScalarType> autocast = std::nullopt);
 
 // Strategy::kFsdp for distribute().
 std::unique_ptr<DataParallel> make_fsdp(torch::nn::Module& module, torch::Device device,
-                                        const std::shared_ptr<Communicator>& ranks);
+                                        const std::shared_ptr<Communicator>& ranks,
+                                        std::optional<torch::ScalarType> autocast);
 
 }  // namespace usam::dist

@@ -30,11 +30,12 @@ void take_memory(const torch::Tensor& tensor, int64_t elements) {
 // Some parameters of a unit, of one type, trained or not.
 class Shard {
  public:
-  Shard(Flat flat, torch::Device device, Communicator& ranks) : flat_(std::move(flat)), ranks_(ranks) {
-    const auto options = torch::dtype(flat_.type()).device(device);
-    own_ = torch::zeros({flat_.chunk()}, options);
+  // `used_as`: the type that the parameters have while they are whole.
+  Shard(Flat flat, torch::Device device, Communicator& ranks, torch::ScalarType used_as)
+      : flat_(std::move(flat)), ranks_(ranks) {
+    own_ = torch::zeros({flat_.chunk()}, torch::dtype(flat_.type()).device(device));
     flat_.copy_chunk(own_, ranks_.rank());
-    whole_ = torch::empty({flat_.size()}, options);
+    whole_ = torch::empty({flat_.size()}, own_.options().dtype(used_as));
     filled_ = whole_.variable_data();  // has a version counter of its own: filling is no change for autograd
     flat_.move_into(whole_);
     release_memory(whole_);
@@ -46,11 +47,13 @@ class Shard {
 
   void start_fetch() {
     take_memory(whole_, flat_.size());
-    fetch_ = ranks_.start_gather(filled_, own_);
+    sent_ = own_.to(whole_.scalar_type());
+    fetch_ = ranks_.start_gather(filled_, sent_);
   }
   void end_fetch() {
     if (fetch_) fetch_->wait();
     fetch_.reset();
+    sent_ = torch::Tensor();
   }
   void release() { release_memory(whole_); }
 
@@ -93,18 +96,31 @@ class Shard {
   Communicator& ranks_;
   torch::Tensor own_, gradient_;  // chunk
   torch::Tensor whole_, filled_;  // one memory, there between start_fetch() and release()
-  torch::Tensor outgoing_, incoming_;
+  torch::Tensor sent_, outgoing_, incoming_;
   std::unique_ptr<Pending> fetch_, reduction_;
 };
 
 // What is fetched and released together.
 class Unit {
  public:
-  Unit(const NamedParameters& parameters, torch::Device device, Communicator& ranks) {
-    NamedParameters frozen, trained;
-    for (const auto& named : parameters) (named.second.requires_grad() ? trained : frozen).push_back(named);
-    for (Flat& flat : flats_by_type(frozen, ranks.world())) frozen_.emplace_back(std::move(flat), device, ranks);
-    for (Flat& flat : flats_by_type(trained, ranks.world())) trained_.emplace_back(std::move(flat), device, ranks);
+  // `autocast`: the type of trained fp32 matrices while they are whole, where passes run under autocast.
+  Unit(const NamedParameters& parameters, torch::Device device, Communicator& ranks,
+       std::optional<torch::ScalarType> autocast) {
+    NamedParameters frozen, trained, cast;
+    for (const auto& named : parameters) {
+      const torch::Tensor& value = named.second;
+      const bool is_cast = autocast && value.dim() > 1 && value.scalar_type() == torch::kFloat;
+      (!value.requires_grad() ? frozen : is_cast ? cast : trained).push_back(named);
+    }
+    const auto add = [&](std::vector<Shard>& shards, const NamedParameters& some, bool is_cast) {
+      for (Flat& flat : flats_by_type(some, ranks.world())) {
+        const auto type = flat.type();
+        shards.emplace_back(std::move(flat), device, ranks, is_cast ? *autocast : type);
+      }
+    };
+    add(frozen_, frozen, false);
+    add(trained_, trained, false);
+    add(trained_, cast, true);
   }
 
   bool is_trained() const { return !trained_.empty(); }
@@ -226,14 +242,15 @@ class FetchedBlock final : public Around {
 
 class Fsdp final : public DataParallel {
  public:
-  Fsdp(torch::nn::Module& module, torch::Device device, std::shared_ptr<Communicator> ranks)
+  Fsdp(torch::nn::Module& module, torch::Device device, std::shared_ptr<Communicator> ranks,
+       std::optional<torch::ScalarType> autocast)
       : ranks_(std::move(ranks)), anchor_(torch::zeros({}, device).requires_grad_()) {
     std::unordered_set<const c10::TensorImpl*> taken;
     for (const auto& item : module.named_modules("", /*include_self=*/true)) {
       auto* block = dynamic_cast<Block*>(item.value().get());
-      if (block) add(*item.value(), item.key(), device, taken, block);
+      if (block) add(*item.value(), item.key(), {device, autocast}, taken, block);
     }
-    add(module, "", device, taken, nullptr);
+    add(module, "", {device, std::nullopt}, taken, nullptr);
     module.to(device);  // buffers; the parameters are there already
     for (const auto& unit : units_)
       for (Shard& shard : unit->trained())
@@ -290,13 +307,17 @@ class Fsdp final : public DataParallel {
   }
 
   // A unit of what is below a module and in no unit yet.
-  void add(torch::nn::Module& module, const std::string& path, torch::Device device,
+  struct Target {
+    torch::Device device;
+    std::optional<torch::ScalarType> autocast;
+  };
+  void add(torch::nn::Module& module, const std::string& path, const Target& target,
            std::unordered_set<const c10::TensorImpl*>& taken, Block* block) {
     NamedParameters parameters;
     for (const auto& item : module.named_parameters())
       if (taken.insert(item.value().unsafeGetTensorImpl()).second)
         parameters.emplace_back(path.empty() ? item.key() : path + "." + item.key(), item.value());
-    units_.push_back(std::make_unique<Unit>(parameters, device, *ranks_));
+    units_.push_back(std::make_unique<Unit>(parameters, target.device, *ranks_, target.autocast));
     if (block) block->surround(std::make_shared<FetchedBlock>(*units_.back(), fleet_, anchor_));
   }
 
@@ -309,8 +330,9 @@ class Fsdp final : public DataParallel {
 }  // namespace
 
 std::unique_ptr<DataParallel> make_fsdp(torch::nn::Module& module, torch::Device device,
-                                        const std::shared_ptr<Communicator>& ranks) {
-  return std::make_unique<Fsdp>(module, device, ranks);
+                                        const std::shared_ptr<Communicator>& ranks,
+                                        std::optional<torch::ScalarType> autocast) {
+  return std::make_unique<Fsdp>(module, device, ranks, autocast);
 }
 
 }  // namespace usam::dist

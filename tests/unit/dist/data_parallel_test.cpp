@@ -1,6 +1,7 @@
 // Every strategy makes the steps of one rank that has all the data. B rows, D width.
 #include "src/dist/data_parallel.h"
 
+#include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -80,10 +81,13 @@ struct Trained {
   std::string problem;
 };
 
-Trained train(Strategy strategy, const std::shared_ptr<Communicator>& ranks) {
+Trained train(Strategy strategy, const std::shared_ptr<Communicator>& ranks, bool is_bf16) {
   Model model;
   const NamedParameters trained = model->trained();
-  const auto parallel = distribute(*model, trained, torch::kCPU, ranks, strategy);
+  const auto autocast = is_bf16 ? std::optional(torch::kBFloat16) : std::nullopt;
+  const auto parallel = distribute(*model, trained, torch::kCPU, ranks, strategy, autocast);
+  at::autocast::set_autocast_enabled(torch::kCPU, is_bf16);  // on this thread
+  at::autocast::set_autocast_dtype(torch::kCPU, torch::kBFloat16);
   Trained result;
   for (int64_t step = 0; step < kSteps; ++step) {
     parallel->enter();
@@ -91,6 +95,7 @@ Trained train(Strategy strategy, const std::shared_ptr<Communicator>& ranks) {
     const int64_t rounds = kMicroBatches / ranks->world();
     for (int64_t round = 0; round < rounds; ++round) {
       auto loss = model->loss(micro_batch(step, round * ranks->world() + ranks->rank()));
+      at::autocast::clear_cache();
       if (round == rounds - 1) parallel->expect_last_backward();
       loss.backward();
     }
@@ -109,6 +114,7 @@ Trained train(Strategy strategy, const std::shared_ptr<Communicator>& ranks) {
     parallel->updated();
     parallel->enter();  // an evaluation
     model->loss(micro_batch(step, 50));
+    at::autocast::clear_cache();
     parallel->leave();
   }
   for (const auto& [name, value] : parallel->host_values()) result.values[name] = value;
@@ -118,11 +124,12 @@ Trained train(Strategy strategy, const std::shared_ptr<Communicator>& ranks) {
   return result;
 }
 
-std::vector<Trained> train_on(Strategy strategy, int64_t world) {
+std::vector<Trained> train_on(Strategy strategy, int64_t world, bool is_bf16 = false) {
   const auto ranks = world == 1 ? std::vector{single_rank()} : thread_ranks(world);
   std::vector<Trained> results(ranks.size());
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < ranks.size(); ++i) threads.emplace_back([&, i] { results[i] = train(strategy, ranks[i]); });
+  for (size_t i = 0; i < ranks.size(); ++i)
+    threads.emplace_back([&, i] { results[i] = train(strategy, ranks[i], is_bf16); });
   for (auto& thread : threads) thread.join();
   return results;
 }
@@ -146,6 +153,21 @@ TEST(DataParallel, EveryStrategyMakesTheSameSteps) {
       for (const auto& [name, value] : reference.values)
         EXPECT_LT((results[0].values.at(name) - value).abs().max().item<double>(), 1e-6) << name;
     }
+}
+
+// Blocks that fetch their matrices in bf16 compute what autocast makes of whole fp32 ones.
+TEST(DataParallel, FetchesInTheTypeOfAutocast) {
+  const auto reference = train_on(Strategy::kDdp, 2, /*is_bf16=*/true)[0];
+  const auto fp32 = train_on(Strategy::kDdp, 2)[0];
+  const auto sharded = train_on(Strategy::kFsdp, 2, /*is_bf16=*/true)[0];
+  EXPECT_EQ(sharded.problem, "");
+  double apart = 0;
+  for (const auto& [name, value] : reference.values) {
+    EXPECT_EQ(sharded.values.at(name).scalar_type(), torch::kFloat) << name;
+    EXPECT_LT((sharded.values.at(name) - value).abs().max().item<double>(), 1e-6) << name;
+    apart = std::max(apart, (fp32.values.at(name) - value).abs().max().item<double>());
+  }
+  EXPECT_GT(apart, 1e-4);  // bf16 was at work
 }
 
 TEST(DataParallel, PiecesCoverEveryParameterOnce) {

@@ -60,7 +60,8 @@ std::shared_ptr<const EpochPlan> DataSet::plan(int64_t epoch) const {
 
 Batch DataSet::silence() const {
   Row row = source_->row(0);
-  row.references = row.tags = {};
+  row.references = {""};
+  row.tags.clear();
   const Clip clip = read_silence(plan_, {config_.max_seconds, true, {}});
   Batch batch;
   batch.keys = {"silence"};

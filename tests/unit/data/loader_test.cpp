@@ -219,6 +219,15 @@ TEST_F(LoaderTest, ShortClipsArePadded) {
   EXPECT_NEAR(batches.at(0).audio_seconds, 0.15, 1e-9);
 }
 
+TEST_F(LoaderTest, SilenceIsAMicroBatchWithoutALabel) {
+  const Batch batch = data(small_config(4))->silence();
+  EXPECT_EQ(batch.size(), 1);
+  EXPECT_EQ(batch.field("text").lengths_B[0].item<int64_t>(), 0);
+  EXPECT_EQ(batch.field("wave").lengths_B[0].item<int64_t>(), 24000);
+  EXPECT_TRUE(torch::isfinite(batch.field("wave").data).all().item<bool>());
+  EXPECT_TRUE(torch::isfinite(batch.field("mel").data).all().item<bool>());
+}
+
 TEST_F(LoaderTest, LongAudioThatTheManifestHides) {
   write_wav(folder_, "long.wav", tone(3, 300));
   manifest_ = line("a", "long.wav", 1) + line("b", "0.wav", 0.2);

@@ -48,7 +48,10 @@ void describe(Fields& f, DataConfig& c) {
   f.choice("on_error", c.on_error, {{"skip", OnError::kSkip}, {"fail", OnError::kFail}},
            "what to do with unreadable audio")
       .resumable();
-  f("max_skipped", c.max_skipped, "share of an epoch's rows that may be skipped").at_least(0).at_most(1).resumable();
+  f("max_skipped", c.max_skipped, "share of an epoch's rows that may be skipped, over all ranks")
+      .at_least(0)
+      .at_most(1)
+      .resumable();
   f.choice("long_audio", c.long_audio,
            {{"error", LongAudio::kError},
             {"drop", LongAudio::kDrop},

@@ -124,6 +124,9 @@ Batches make_batches(std::shared_ptr<const data::DataSet> data, const dist::Comm
   batches.open = [data, rank = ranks.rank(), world = ranks.world()](data::Cursor cursor) {
     return std::make_unique<LoaderStream>(data, data::Slice{cursor, rank, world});
   };
+  batches.check_skipped = [data](int64_t epoch, int64_t skipped, const data::Skipped& last) {
+    data->skips().check(skipped, std::ssize(data->plan(epoch)->visits), last);
+  };
   return batches;
 }
 

@@ -30,6 +30,8 @@ struct Batches {
   std::function<int64_t(int64_t epoch)> micro_batches;
   // Starts reading at a cursor. The stream before it is destroyed first.
   std::function<std::unique_ptr<BatchStream>(data::Cursor)> open;
+  // UserError where so many samples of an epoch, over all ranks, are more than may be left out; may be empty.
+  std::function<void(int64_t epoch, int64_t skipped, const data::Skipped& last)> check_skipped = {};
 };
 
 }  // namespace usam

@@ -38,7 +38,8 @@ Json to_json(const RunState& s) {
                {"seeds", {{"run", s.seed}}},
                {"best", nullptr},
                {"global_micro_batches", s.global_micro_batches},
-               {"bad_steps", s.bad_steps}};
+               {"bad_steps", s.bad_steps},
+               {"skipped", s.skipped}};
   if (s.best) json["best"] = {{"metric", s.best->metric}, {"value", s.best->value}, {"step", s.best->step}};
   return json;
 }
@@ -53,6 +54,7 @@ RunState read_run_state(const std::string& checkpoint) {
     s.seed = json.at("seeds").at("run");
     s.global_micro_batches = json.at("global_micro_batches");
     s.bad_steps = json.at("bad_steps");
+    s.skipped = json.value("skipped", int64_t{0});  // absent from older checkpoints
     if (const Json& best = json.at("best"); !best.is_null())
       s.best = Best{best.at("metric"), best.at("value"), best.at("step")};
     return s;

@@ -37,6 +37,7 @@ struct RunState {
   uint64_t seed = 0;
   int64_t global_micro_batches = 0;  // of a step, over ranks and accumulation
   int64_t bad_steps = 0;             // dropped in a row up to now
+  int64_t skipped = 0;               // samples of the epoch that could not be used, over all ranks
   std::optional<Best> best;
   bool operator==(const RunState&) const = default;
 };

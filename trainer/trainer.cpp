@@ -8,6 +8,7 @@
 #include "src/dist/gather.h"
 #include "src/tensor/rng.h"
 #include "trainer/precision.h"
+#include "trainer/skips.h"
 #include "trainer/stopwatch.h"
 #include "trainer/sums.h"
 
@@ -81,11 +82,15 @@ std::vector<data::Batch> Trainer::fetch() {
 
 Counts Trainer::count(const std::vector<data::Batch>& batches) {
   Counts counts;
+  Skips skips;
   for (const data::Batch& batch : batches) {
     add(counts, parts_.recipe->count(batch));
     counts[kAudioSeconds] += batch.audio_seconds;
+    skips.add(batch, counts);
   }
-  return sum_over_ranks(counts, *parts_.ranks);
+  counts = sum_over_ranks(counts, *parts_.ranks);
+  state_.skipped = skips.check(counts, state_.skipped, parts_.train, state_.cursor.epoch, *parts_.ranks);
+  return counts;
 }
 
 StepOutput Trainer::forward(const data::Batch& batch) {
@@ -142,6 +147,7 @@ void Trainer::advance() {
   state_.cursor.micro_batch += micro_batches_of_step();
   if (state_.cursor.micro_batch == parts_.train.micro_batches(state_.cursor.epoch)) {
     state_.cursor = {state_.cursor.epoch + 1, 0};
+    state_.skipped = 0;
     stream_.reset();
   }
   ++state_.step;
@@ -153,13 +159,17 @@ Figures Trainer::evaluate() {
   parallel_->enter();
   const std::unique_ptr<BatchStream> stream = parts_.valid->open({0, 0});
   Counts counts;
+  Skips skips;
   Tally tally;
   while (const std::optional<data::Batch> batch = next_of(*stream, "data of the evaluation")) {
     at("evaluation", batch->keys);
     add(counts, parts_.recipe->count(*batch));
+    skips.add(*batch, counts);
     tally.add(forward(*batch));
   }
-  Figures figures = tally.figures(sum_over_ranks(counts, *parts_.ranks), *parts_.ranks);
+  counts = sum_over_ranks(counts, *parts_.ranks);
+  skips.check(counts, 0, *parts_.valid, 0, *parts_.ranks);
+  Figures figures = tally.figures(counts, *parts_.ranks);
   at("figures of the evaluation", {}, 10);
   if (parts_.task_figures)
     for (const auto& [name, value] : parts_.task_figures()) figures.values[name] = value;

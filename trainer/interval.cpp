@@ -24,8 +24,13 @@ void IntervalClock::add(double seconds, double data, double communication) {
 
 Interval IntervalClock::close(dist::Communicator& ranks, torch::Device device) {
   const PeakMemory memory = peak_memory(device);
-  const std::vector<double> mine = {data_, compute_, communication_, static_cast<double>(memory.host),
-                                    static_cast<double>(memory.device)};
+  const std::vector<double> mine = {data_,
+                                    compute_,
+                                    communication_,
+                                    static_cast<double>(memory.host),
+                                    static_cast<double>(memory.device),
+                                    static_cast<double>(ranks.sent() - sent_)};
+  sent_ = ranks.sent();
   Interval interval;
   interval.steps = steps_;
   std::vector<double> busy;
@@ -35,6 +40,7 @@ Interval IntervalClock::close(dist::Communicator& ranks, torch::Device device) {
     interval.data += theirs[0] / world;
     interval.compute += theirs[1] / world;
     interval.communication += theirs[2] / world;
+    interval.sent += theirs[5] / world / static_cast<double>(steps_);
     interval.memory.host = std::max(interval.memory.host, static_cast<int64_t>(theirs[3]));
     interval.memory.device = std::max(interval.memory.device, static_cast<int64_t>(theirs[4]));
     busy.push_back(theirs[0] + theirs[1]);
@@ -51,8 +57,9 @@ Interval IntervalClock::close(dist::Communicator& ranks, torch::Device device) {
 }
 
 std::string IntervalClock::warning(const Interval& interval) {
-  constexpr double kMuch = 0.2;
-  const int64_t suspect = interval.spread > kMuch ? interval.slowest : -1;
+  constexpr double kMuch = 0.2, kMeasurable = 1;
+  const bool is_slow = interval.spread > kMuch && interval.slowest_seconds >= kMeasurable;
+  const int64_t suspect = is_slow ? interval.slowest : -1;
   times_ = suspect >= 0 && suspect == suspect_ ? times_ + 1 : 1;
   suspect_ = suspect;
   if (suspect < 0 || times_ != 3) return "";

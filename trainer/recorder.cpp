@@ -35,6 +35,7 @@ void Recorder::step(const StepRecord& record) {
                   {"slowest_rank", interval.slowest},
                   {"slowest_seconds", interval.slowest_seconds},
                   {"spread", interval.spread},
+                  {"sent_bytes", interval.sent},
                   {"peak_memory", interval.memory.host},
                   {"peak_device_memory", interval.memory.device}};
   try_to([&] { lines_.write(line); });

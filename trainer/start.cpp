@@ -25,7 +25,8 @@ Trainer::Trainer(const TrainerConfig& config, TrainerParts parts)
       trained_(trained_by(*parts_.recipe)),
       schedule_(schedules().build(config.schedule)),
       guard_(parts_.run, config.max_bad_steps, is_first()),
-      progress_(is_first()) {
+      progress_(is_first()),
+      interval_(parts_.ranks->sent()) {
   for (const auto& [name, parameter] : trained_) parameters_.push_back(parameter);
   if (parts_.train.micro_batches(0) == 0) user_error("data.train gives no micro-batch: it is empty.");
   if (parts_.valid && parts_.valid->micro_batches(0) == 0) user_error("data.valid gives no micro-batch: it is empty.");

@@ -1,6 +1,7 @@
 #pragma once
 #include <torch/torch.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,8 +30,8 @@ class Communicator {
   virtual void broadcast(torch::Tensor& tensor, int64_t root) = 0;
   // Every rank's tensor, in rank order, without gradients. Shapes and dtypes agree.
   virtual std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) = 0;
-  // Starts to gather every rank's `mine` (n) side by side in `all` (world n), in rank order, without gradients; mine may
-  // be its own place in all. Both are dense, and left alone until the wait.
+  // Starts to gather every rank's `mine` (n) side by side in `all` (world n), in rank order, without gradients; mine
+  // may be its own place in all. Both are dense, and left alone until the wait.
   virtual std::unique_ptr<Pending> start_gather(torch::Tensor& all, const torch::Tensor& mine) = 0;
   // Starts to sum `all` (world n) over the ranks, of which this one gets the stretch of its place in `mine` (n). Both
   // are dense, and left alone until the wait; all is then unspecified.
@@ -41,9 +42,15 @@ class Communicator {
   virtual std::string diagnosis() { return ""; }
   // What this rank is at, for those who watch it.
   Post& post() { return post_; }
+  // Bytes that this rank has sent to others up to now, each operation counted as a ring of the ranks makes it.
+  int64_t sent() const { return sent_; }
+  // Counts an operation that takes a buffer of `bytes` bytes `rounds` times around the ring, each rank's share at a
+  // time.
+  void sends(int64_t bytes, int64_t rounds) { sent_ += rounds * bytes / world() * (world() - 1); }
 
  private:
   Post post_;
+  std::atomic<int64_t> sent_ = 0;
 };
 
 // One rank, alone: nothing to do.

@@ -41,6 +41,7 @@ class SumHook final : public c10d::CppCommHookInterface<std::shared_ptr<ProcessR
   c10::intrusive_ptr<c10::ivalue::Future> runHook(c10d::GradBucket& bucket) override {
     std::vector<torch::Tensor> tensors = {bucket.getBufferRef()};
     state_->post().comes();
+    state_->sends(static_cast<int64_t>(tensors[0].nbytes()), 2);
     return state_->group()->allreduce(tensors)->getFuture();
   }
 };

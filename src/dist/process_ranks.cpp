@@ -62,7 +62,8 @@ c10::intrusive_ptr<c10d::Store> meeting_point(const Launch& launch, std::chrono:
   options.waitWorkers = false;  // connecting waits for everybody anyway
   options.timeout = patience;
   try {
-    return c10::make_intrusive<c10d::TCPStore>(launch.host, options);
+    auto store = c10::make_intrusive<c10d::TCPStore>(launch.host, options);
+    return c10::make_intrusive<c10d::PrefixStore>("usam/" + launch.life, store);
   } catch (const c10::Error& e) {
     user_error("Rank {} of {} cannot {} {}:{} (MASTER_ADDR, MASTER_PORT), where the ranks meet: {}", launch.rank,
                launch.world, options.isServer ? "open" : "reach", launch.host, launch.port, e.what_without_backtrace());
@@ -139,6 +140,7 @@ c10::intrusive_ptr<c10d::Backend> ProcessRanks::backend_of(const torch::Tensor& 
 void ProcessRanks::all_reduce(torch::Tensor& tensor) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> dense = {tensor.detach().contiguous()};
+  sends(static_cast<int64_t>(tensor.nbytes()), 2);
   Operation(post(), [&] { return backend_of(tensor)->allreduce(dense); }).wait();
   if (dense[0].data_ptr() != tensor.data_ptr()) tensor.copy_(dense[0]);
 }
@@ -148,6 +150,7 @@ void ProcessRanks::broadcast(torch::Tensor& tensor, int64_t root) {
   std::vector<torch::Tensor> dense = {tensor.detach().contiguous()};
   c10d::BroadcastOptions options;
   options.rootRank = root;
+  sends(static_cast<int64_t>(tensor.nbytes()), 1);
   Operation(post(), [&] { return backend_of(tensor)->broadcast(dense, options); }).wait();
   if (dense[0].data_ptr() != tensor.data_ptr()) tensor.copy_(dense[0]);
 }
@@ -157,6 +160,7 @@ std::vector<torch::Tensor> ProcessRanks::all_gather(const torch::Tensor& tensor)
   std::vector<torch::Tensor> mine = {tensor.detach().contiguous()};
   std::vector<std::vector<torch::Tensor>> all(1);
   for (int64_t rank = 0; rank < world_; ++rank) all[0].push_back(torch::empty_like(mine[0]));
+  sends(static_cast<int64_t>(tensor.nbytes()) * world_, 1);
   Operation(post(), [&] { return backend_of(tensor)->allgather(all, mine); }).wait();
   return all[0];
 }
@@ -164,11 +168,13 @@ std::vector<torch::Tensor> ProcessRanks::all_gather(const torch::Tensor& tensor)
 std::unique_ptr<Pending> ProcessRanks::start_gather(torch::Tensor& all, const torch::Tensor& mine) {
   torch::NoGradGuard no_grad;
   torch::Tensor from = mine.detach();
+  sends(static_cast<int64_t>(all.nbytes()), 1);
   return std::make_unique<Operation>(post(), [&] { return backend_of(all)->_allgather_base(all, from); });
 }
 
 std::unique_ptr<Pending> ProcessRanks::start_scatter_sum(torch::Tensor& mine, torch::Tensor& all) {
   torch::NoGradGuard no_grad;
+  sends(static_cast<int64_t>(all.nbytes()), 1);
   return std::make_unique<Operation>(post(), [&] { return backend_of(all)->_reduce_scatter_base(mine, all); });
 }
 

@@ -1,4 +1,6 @@
 // Evaluation: whole clips, answers as long as the config says, without special tokens. B samples.
+#include <thread>
+
 #include "data/loader.h"
 #include "recipes/evaluation.h"
 #include "tests/train/tiny_run.h"
@@ -48,6 +50,24 @@ std::vector<int64_t> letters(const Tokenizer& tokenizer) {
     if (text.size() == 1 && std::isalpha(static_cast<unsigned char>(text[0]))) found.push_back(id);
   }
   return found;
+}
+
+TEST_F(AnswersTest, RanksWithOtherRowsAreRefused) {
+  const auto ranks = dist::thread_ranks(2);
+  const std::vector<TinyRun> runs = {tiny(), tiny()};
+  std::vector<std::string> messages(2);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < 2; ++i)
+    threads.emplace_back([&, i] {
+      const auto& config = runs[i].config;
+      AnswerOptions options;
+      options.ranks = ranks[i];
+      messages[i] = test::message_of(
+          [&] { answer(*runs[i].recipe, i == 0 ? config.data.test : config.data.valid, config, options); });
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(messages[0], "Rank 1 has 4 rows to answer, rank 0 has 6: all ranks need the same manifests.");
+  EXPECT_EQ(messages[1], "Rank 0 has 6 rows to answer, rank 1 has 4: all ranks need the same manifests.");
 }
 
 // 30 new tokens at most in every test of the published code (defect 20).

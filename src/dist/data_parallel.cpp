@@ -1,5 +1,7 @@
 #include "src/dist/data_parallel.h"
 
+#include <fmt/ranges.h>
+
 #include <map>
 
 #include "src/dist/flat.h"
@@ -22,6 +24,11 @@ class Ddp : public DataParallel {
     for (const auto& [name, parameter] : trained) pieces_.push_back({name, parameter.sizes().vec(), 0, parameter});
   }
 
+  std::string order() const override {
+    std::string text;
+    for (const Piece& piece : pieces_) text += fmt::format("{} {}\n", piece.name, fmt::join(piece.shape, " "));
+    return text;
+  }
   void clear_gradients() override {
     for (auto& [name, parameter] : trained_) parameter.mutable_grad() = torch::Tensor();
   }

@@ -37,6 +37,9 @@ class DataParallel {
   // Whether other ranks update other pieces, so that a figure over all gradients is a sum over ranks.
   virtual bool is_shared() const { return false; }
 
+  // What is exchanged, in what order, as text: for ranks to compare before they begin.
+  virtual std::string order() const = 0;
+
   // Before and after the passes of a step or of an evaluation, which run between the two.
   virtual void enter() {}
   virtual void leave() {}

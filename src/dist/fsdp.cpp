@@ -1,6 +1,8 @@
 // Fully sharded training (Zhao et al. 2023, arXiv 2304.11277; PyTorch's FullyShardedDataParallel): every rank keeps an
 // equal stretch of each unit's weights. A unit is one Block of the model, or the root: all that lies in no block, which
 // is whole between enter() and leave().
+#include <fmt/ranges.h>
+
 #include <unordered_map>
 #include <unordered_set>
 
@@ -121,6 +123,17 @@ class Unit {
     add(frozen_, frozen, false);
     add(trained_, trained, false);
     add(trained_, cast, true);
+  }
+
+  // Its parameters, message by message.
+  std::string description() {
+    std::string text = "unit\n";
+    each([&](Shard& shard) {
+      text += fmt::format("message of {}\n", shard.flat().size());
+      for (const auto& [name, parameter] : shard.flat().parameters())
+        text += fmt::format("{} {}\n", name, fmt::join(parameter.sizes(), " "));
+    });
+    return text;
   }
 
   bool is_trained() const { return !trained_.empty(); }
@@ -258,6 +271,12 @@ class Fsdp final : public DataParallel {
   }
 
   bool is_shared() const override { return ranks_->world() > 1; }
+
+  std::string order() const override {
+    std::string text;
+    for (const auto& unit : units_) text += unit->description();
+    return text;
+  }
 
   void enter() override {
     root().start_fetch();

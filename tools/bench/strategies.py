@@ -1,4 +1,4 @@
-"""What each parallel.strategy costs a rank: memory, and bytes sent, by usam's own count and by the network's counter.
+"""What each parallel.strategy costs a rank: memory, and bytes sent: by scaling.py, usam's own count and the network's.
 
     tools/bench/strategies.py --corpus FOLDER [--binary build/bin/usam-train] [--worlds 1,2,4] [--layers 8] [--steps 4]
 
@@ -11,10 +11,13 @@ import json
 import os
 import pathlib
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+
+from scaling import Sizes, bytes_sent
 
 CONFIG = """
 seed: 20
@@ -57,6 +60,26 @@ def loopback_bytes(pid):
         if line.strip().startswith("lo:"):
             return int(line.split()[9])
     return 0
+
+
+def stored_bytes(file, prefix=""):
+    """Of the tensors of a safetensors file whose names begin so."""
+    with open(file, "rb") as stream:
+        header = json.loads(stream.read(struct.unpack("<Q", stream.read(8))[0]))
+    offsets = [entry["data_offsets"] for name, entry in header.items() if name.startswith(prefix) and name != "__metadata__"]
+    return sum(end - begin for begin, end in offsets)
+
+
+def sizes_of(options, train, model):
+    """What scaling.py says a step sends, from what is trained and from the config's dimensions."""
+    trained, in_blocks = stored_bytes(model), stored_bytes(model, "llm.model.layers.")
+    hidden = options.hidden
+    frozen_blocks = 0 if train == "full" else 4 * options.layers * (4 * hidden**2 + 3 * 4 * hidden**2 + 2 * hidden)
+    whisper = 64  # width of the frozen encoder, whose keys have no bias
+    encoder_blocks = 4 * 2 * (4 * whisper**2 + 3 * whisper + 2 * 4 * whisper**2 + 5 * whisper + 4 * whisper)
+    frozen_root = 0 if train == "full" else 4 * 2 * 400 * hidden
+    return Sizes(gradients=trained, blocks=frozen_blocks + in_blocks, forward_blocks=encoder_blocks,
+                 root=trained - in_blocks + frozen_root, block_gradients=in_blocks, updated=trained)
 
 
 class Job:
@@ -115,8 +138,10 @@ def measure(options, strategy, train, world, isolated):
         if isolated and world > 1 and len(job.counts) > 1:
             (first, begin), (last, end) = job.counts[0], job.counts[-1]
             seen = (end - begin) / (last - first) / world
+        accumulate = max(1, 4 // world)
+        model = bytes_sent(strategy, world, accumulate, sizes_of(options, train, f"{run}/last/model.safetensors"), 1)
         return {
-            "strategy": strategy, "train": train, "ranks": world, "loss": lines[-1]["loss"], "memory_mib": job.memory,
+            "model_mib": model / 2**20, "strategy": strategy, "train": train, "ranks": world, "loss": lines[-1]["loss"], "memory_mib": job.memory,
             "sent_mib": counted / 2**20, "seen_mib": seen / 2**20,
             "seconds": statistics.median(line["time"]["seconds"] for line in lines[1:])}
 
@@ -133,15 +158,15 @@ def main():
     isolated = subprocess.run(["unshare", "--net", "ip", "link", "set", "lo", "up"], capture_output=True).returncode == 0
     if not isolated:
         print("bench: no network namespace may be made here; the counter is left out", file=sys.stderr)
-    print("| trained | strategy | ranks | memory of a rank, MiB | sent a step, MiB | seen on the wire, MiB | s a step | loss |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("| trained | strategy | ranks | memory of a rank, MiB | the model says, MiB a step | usam counts | seen on the wire | s a step | loss |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for train in ("full", "lora"):
         for strategy in ("ddp", "zero1", "fsdp"):
             for world in map(int, options.worlds.split(",")):
                 if world == 1 and strategy != "ddp":
                     continue
                 row = measure(options, strategy, train, world, isolated)
-                print("| {train} | {strategy} | {ranks} | {memory_mib:.0f} | {sent_mib:.1f} | {seen_mib:.1f} | {seconds:.2f} | "
+                print("| {train} | {strategy} | {ranks} | {memory_mib:.0f} | {model_mib:.1f} | {sent_mib:.1f} | {seen_mib:.1f} | {seconds:.2f} | "
                       "{loss:.4f} |".format(**row), flush=True)
 
 

@@ -6,7 +6,6 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "src/base/error.h"
 #include "src/dist/flat.h"
 #include "src/tensor/block.h"
 

@@ -126,7 +126,9 @@ void Heartbeat::guard() {
   }
   // Whoever does not hang may end by itself; the others read what was found before the store goes away.
   const Clock::duration grace = loss_ && !loss_->hangs ? patience_.for_signs : beat_ * (keeps_store() ? 4 : 2);
-  if (changed_.wait_for(lock, grace, [this] { return has_left_; })) return;
+  changed_.wait_for(lock, grace, [this] { return has_left_ || is_told_; });
+  if (is_told_) changed_.wait_for(lock, patience_.for_signs, [this] { return has_left_; });
+  if (has_left_) return;
   if (!is_told_) log::error("{}", tell());
   _exit(kFailed);
 }
@@ -312,6 +314,7 @@ std::string Heartbeat::diagnosis() {
   }
   const std::string message = tell();
   lock.unlock();
+  changed_.notify_all();
   if (keeps_store()) std::this_thread::sleep_for(beat_ * 2);  // the others read there what was found
   return message;
 }

@@ -66,6 +66,8 @@ Launch from_torchrun(const Environment& environment) {
     launch.host = variables.text("MASTER_ADDR");
     launch.port = static_cast<uint16_t>(variables.number("MASTER_PORT", 1, kMaxPort));
     launch.agent_serves = environment("TORCHELASTIC_USE_AGENT_STORE") == "True";
+    launch.life = fmt::format("{}/{}/{}", environment("TORCHELASTIC_RUN_ID").value_or(""),
+                              environment("TORCHELASTIC_RESTART_COUNT").value_or("0"), launch.world);
   }
   variables.report("The launcher");
   return launch;

@@ -16,6 +16,8 @@ struct Launch {
   uint16_t port = 0;
   // torchrun's agent already serves the store at host:port, so that no rank may be its server; else rank 0 is.
   bool agent_serves = false;
+  // What tells this life of the run from earlier ones, of which the agent's store may still hold what they wrote.
+  std::string life;
 };
 
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;

@@ -38,7 +38,10 @@ double figure(const Figures& figures, const std::string& metric) {
 
 Outcome Trainer::run() {
   if (state_.step >= total_) {
-    if (is_first()) log::info("{} is finished after {} steps: nothing is left to do.", parts_.run, state_.step);
+    if (is_first()) {
+      tidy_run();
+      log::info("{} is finished after {} steps: nothing is left to do.", parts_.run, state_.step);
+    }
     return Outcome::kFinished;
   }
   const StopSignals signals;
@@ -89,21 +92,26 @@ Agreement Trainer::agreement() const {
   for (const auto& [name, tensor] : trained_) parameters += fmt::format("{} {}\n", name, c10::str(tensor.sizes()));
   return {{"config", parts_.config_yaml},
           {"list of trained parameters", parameters},
+          {"order of exchanges", parallel_->order()},
           {"step to go on from", std::to_string(state_.step)},
           {"number of micro-batches", std::to_string(parts_.train.micro_batches(state_.cursor.epoch))}};
 }
 
-void Trainer::open_run() {
+// What a crash left behind: unfinished checkpoints, and links that did not follow the last one.
+void Trainer::tidy_run() {
   namespace fs = std::filesystem;
-  fs::create_directories(parts_.run);
   for (const auto& entry : fs::directory_iterator(parts_.run))
     if (is_partial_checkpoint(entry.path().filename().string())) fs::remove_all(entry.path());
-  write_file_atomically(parts_.run + "/config.yaml", parts_.config_yaml);
-  recorder_ = std::make_unique<Recorder>(parts_.run, state_.step);
-  // A crash between the rename of a checkpoint and that of its links left them behind.
   if (fs::exists(fmt::format("{}/checkpoint-{}", parts_.run, state_.step)))
     link_checkpoint(parts_.run, "last", state_.step);
   if (state_.best) link_checkpoint(parts_.run, "best", state_.best->step);
+}
+
+void Trainer::open_run() {
+  std::filesystem::create_directories(parts_.run);
+  tidy_run();
+  write_file_atomically(parts_.run + "/config.yaml", parts_.config_yaml);
+  recorder_ = std::make_unique<Recorder>(parts_.run, state_.step);
   int64_t values = 0;
   for (const torch::Tensor& parameter : parameters_) values += parameter.numel();
   log::info("{}: {} steps of up to {} micro-batches, {} values to train.", parts_.run, total_,

@@ -69,6 +69,10 @@ std::string choose_path(const std::string& run, const std::string& path) {
 
 }  // namespace
 
+bool is_partial_checkpoint(const std::string& name) {
+  return name.starts_with(".checkpoint-") && name.ends_with(".partial");
+}
+
 std::vector<FoundCheckpoint> list_checkpoints(const std::string& run) {
   std::vector<FoundCheckpoint> found;
   std::error_code absent;
@@ -128,18 +132,18 @@ void link_checkpoint(const std::string& run, const std::string& name, int64_t st
   sync_folder(run);
 }
 
-void prune_checkpoints(const std::string& run, const Keep& keep) {
-  if (keep.last == 0) return;
-  std::vector<FoundCheckpoint> found = list_checkpoints(run), rest;
+void prune_checkpoints(const std::string& run, const Keep& keep, int64_t step) {
+  if (keep.last == 0 || !looks_whole(fmt::format("{}/{}{}", run, kPrefix, step))) return;
   int64_t last = 0, best = 0;
+  std::vector<FoundCheckpoint> found = list_checkpoints(run);
   for (; !found.empty(); found.pop_back()) {
-    const bool is_whole = looks_whole(found.back().path);
-    const bool is_best = is_whole && was_best(found.back()) && best++ < keep.best;
+    const FoundCheckpoint& newest = found.back();
+    const bool is_whole = looks_whole(newest.path);
+    if (is_whole && newest.step > step) continue;
     const bool is_last = is_whole && last++ < keep.last;
-    if (!is_best && !is_last) rest.push_back(found.back());
+    const bool is_best = is_whole && was_best(newest) && best++ < keep.best;
+    if (!is_last && !is_best) remove_checkpoint(newest);
   }
-  if (last == 0) return;
-  for (const FoundCheckpoint& checkpoint : rest) remove_checkpoint(checkpoint);
 }
 
 }  // namespace usam

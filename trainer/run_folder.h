@@ -15,6 +15,8 @@ struct FoundCheckpoint {
 };
 // The folders named checkpoint-<step>, torn ones included, by rising step; none when the run's folder is absent.
 std::vector<FoundCheckpoint> list_checkpoints(const std::string& run);
+// Whether a folder of that name in a run's folder is a checkpoint that was not written to its end.
+bool is_partial_checkpoint(const std::string& name);
 // The whole checkpoint of the highest step; torn ones are skipped with a message.
 std::optional<FoundCheckpoint> newest_whole_checkpoint(const std::string& run);
 
@@ -43,7 +45,9 @@ struct Keep {
   int64_t last = 3;  // the newest ones; 0: all
   int64_t best = 1;  // beside them, the newest of those that were the best when they were made
 };
-// Removes the others, and torn leftovers. A run in which no checkpoint looks whole is left alone.
-void prune_checkpoints(const std::string& run, const Keep& keep);
+// Removes the others, and torn leftovers. `step` is that of the checkpoint just written: where it does not look whole
+// nothing is removed, and later ones are those that the run went back behind because they are damaged; they do not
+// count.
+void prune_checkpoints(const std::string& run, const Keep& keep, int64_t step);
 
 }  // namespace usam

@@ -54,7 +54,7 @@ Json commit(const std::string& run, const RunState& state, const Keep& keep, con
   if (state.best)
     warn_of_failure(warnings, "The link 'best' could not be moved",
                     [&] { link_checkpoint(run, "best", state.best->step); });
-  warn_of_failure(warnings, "Old checkpoints could not be removed", [&] { prune_checkpoints(run, keep); });
+  warn_of_failure(warnings, "Old checkpoints could not be removed", [&] { prune_checkpoints(run, keep, state.step); });
   return told;
 }
 
@@ -131,7 +131,7 @@ EndedSave Saver::failed(const std::string& reason) {
     fs::remove_all(partial_checkpoint(run_, state_.step), ignored);
     std::string stays = "There is no earlier one";
     for (const FoundCheckpoint& found : list_checkpoints(run_))
-      if (looks_whole(found.path)) stays = found.path + " stays the newest one";
+      if (found.step < state_.step && looks_whole(found.path)) stays = found.path + " stays the newest one";
     sentence = fmt::format("Checkpoint {} could not be written: {}. {}", state_.step, reason, stays);
   }
   return {state_.step, state_.best, "", dist::gather_texts(sentence, *ranks_)[0], {}};

@@ -85,6 +85,7 @@ class Trainer {
   void save(bool is_last);
   enum class Then { kTrains, kEnds, kFails };  // what follows a save
   void tell(const std::optional<EndedSave>& ended, Then then);
+  void tidy_run();
   void open_run();
   Agreement agreement() const;
   void at(const std::string& phase, const std::vector<std::string>& keys = {}, int64_t slowness = 1);

@@ -83,7 +83,7 @@ std::string read_file(const std::string& path) {
 void write_file_atomically(const std::string& path, const std::string& bytes) {
   std::string aside = path + ".partial-" + std::to_string(::getpid());
   Descriptor descriptor(aside, O_WRONLY | O_CREAT | O_TRUNC);
-  if (!descriptor.is_open()) user_error("Cannot write '{}': {}.", aside, reason());
+  if (!descriptor.is_open()) user_error("Cannot write '{}': {}.", path, reason());
   bool is_whole = write_all(descriptor.get(), bytes) && ::fsync(descriptor.get()) == 0 && descriptor.close();
   if (!is_whole || ::rename(aside.c_str(), path.c_str()) != 0) {
     std::string why = reason();

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/text/bpe_tokenizer.h"
 #include "src/text/sentencepiece_model.h"
 #include "src/text/tokenizer_files.h"
@@ -98,11 +99,7 @@ class SentencepieceTokenizer final : public Tokenizer {
   }
 
   void save(const std::string& folder) const override {
-    const auto file = std::filesystem::path(folder) / "tokenizer.model";
-    std::ofstream out(file, std::ios::binary);
-    out << model_;
-    out.close();
-    if (!out) user_error("{}: the tokenizer could not be written.", file.string());
+    write_file_atomically((std::filesystem::path(folder) / "tokenizer.model").string(), model_);
   }
 
  private:

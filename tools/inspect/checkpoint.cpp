@@ -37,20 +37,35 @@ std::string state_text(const RunState& state) {
 }
 
 // "41.0 M values in 120 tensors (bridge 12.0 M, llm 29.0 M)": by the first part of the names.
-std::string tensors_text(const std::string& path) {
-  const io::SafetensorsFile file(path);
+std::string tensors_text(const std::vector<std::pair<std::string, int64_t>>& tensors) {
   std::map<std::string, int64_t> parts;
   int64_t values = 0;
-  for (const auto& name : file.names()) {
-    const int64_t count = file.get(name).numel();
+  for (const auto& [name, count] : tensors) {
     parts[name.substr(0, name.find('.'))] += count;
     values += count;
   }
-  std::string text = fmt::format("{} values in {} tensor{}", human_count(values), file.names().size(),
-                                 file.names().size() == 1 ? "" : "s");
+  std::string text =
+      fmt::format("{} values in {} tensor{}", human_count(values), tensors.size(), tensors.size() == 1 ? "" : "s");
   std::vector<std::string> counted;
   for (const auto& [part, count] : parts) counted.push_back(part + " " + human_count(count));
   return counted.empty() ? text : text + " (" + join_words(counted, "and") + ")";
+}
+
+std::string model_text(const std::string& checkpoint) {
+  const io::SafetensorsFile file((fs::path(checkpoint) / "model.safetensors").string());
+  std::vector<std::pair<std::string, int64_t>> tensors;
+  for (const auto& name : file.names()) tensors.emplace_back(name, file.get(name).numel());
+  return tensors_text(tensors);
+}
+
+// The optimizer's state, perhaps in files of several ranks. What is missing of a tensor is a problem.
+std::string optimizer_text(const std::string& checkpoint, size_t files, std::vector<std::string>& problems) {
+  std::vector<std::pair<std::string, int64_t>> tensors;
+  for (const auto& stored : stored_tensors(checkpoint)) {
+    tensors.emplace_back(stored.name, stored.values);
+    if (!stored.problem.empty()) problems.push_back(fmt::format("optimizer: {}: {}", stored.name, stored.problem));
+  }
+  return tensors_text(tensors) + (files == 1 ? "" : fmt::format(", shared by {} ranks", files));
 }
 
 // What the values of a checkpoint stand on, a line each.
@@ -69,10 +84,11 @@ void describe_checkpoint(const std::string& path, std::ostream& out) {
   std::string text = path + "\n";
   const auto has = [&](const char* name) { return fs::is_regular_file(fs::path(path) / name); };
   if (has("state.json")) collect(problems, [&] { text += "  state: " + state_text(read_run_state(path)) + "\n"; });
-  for (const char* name : {"model", "optimizer"}) {
-    const std::string file = (fs::path(path) / (std::string(name) + ".safetensors")).string();
-    if (fs::exists(file)) collect(problems, [&] { text += fmt::format("  {}: {}\n", name, tensors_text(file)); });
-  }
+  if (has("model.safetensors")) collect(problems, [&] { text += "  model: " + model_text(path) + "\n"; });
+  collect(problems, [&] {
+    const size_t files = optimizer_files(path).size();
+    if (files > 0) text += "  optimizer: " + optimizer_text(path, files, problems) + "\n";
+  });
   collect(problems, [&] {
     for (const auto& line : base_lines(path)) text += "  base: " + line + "\n";
   });
@@ -89,6 +105,9 @@ void describe_run(const std::string& run, const std::vector<FoundCheckpoint>& ch
     out << fmt::format("{} is {}{}\n", name, fs::read_symlink(link).string(),
                        fs::exists(link) ? "" : ", which is not there");
   }
+  for (const auto& entry : fs::directory_iterator(run))
+    if (const auto name = entry.path().filename().string(); is_partial_checkpoint(name))
+      out << name << " is being written, or was when the run ended; the run removes it when it goes on\n";
   for (const auto& checkpoint : checkpoints) describe_checkpoint(checkpoint.path, out);
 }
 

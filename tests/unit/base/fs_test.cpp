@@ -49,9 +49,8 @@ TEST(Files, AWriteThatFailsKeepsTheOldFile) {
   EXPECT_EQ(message_of([&] { write_file_atomically(path, "x"); }), "Cannot write '" + path + "': Is a directory.");
   EXPECT_EQ(files_in(folder.path()), 1);
   std::string nowhere = (folder.path() / "gone" / "a").string();
-  std::string message = message_of([&] { write_file_atomically(nowhere, "x"); });
-  EXPECT_TRUE(message.starts_with("Cannot write '" + nowhere + ".partial-")) << message;
-  EXPECT_TRUE(message.ends_with("': No such file or directory.")) << message;
+  EXPECT_EQ(message_of([&] { write_file_atomically(nowhere, "x"); }),
+            "Cannot write '" + nowhere + "': No such file or directory.");
   // A file system that is full.
   if (fs::exists("/dev/full")) {
     fs::create_symlink("/dev/full", folder.path() / ("full.partial-" + std::to_string(getpid())));

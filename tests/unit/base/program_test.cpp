@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <regex>
 
 #include "src/base/error.h"
@@ -31,6 +32,21 @@ TEST(Program, ExitCodes) {
   Outcome odd = outcome([]() -> int { throw 3; });
   EXPECT_EQ(odd.code, 1);
   EXPECT_EQ(odd.text, "usam failed with an exception of an unknown type.\n");
+}
+
+TEST(Program, ALimitOnFileSizesIsAnErrorOfTheWrite) {
+  const auto before = std::signal(SIGXFSZ, SIG_DFL);
+  run_program([] {
+    std::raise(SIGXFSZ);
+    return 0;
+  });
+  std::signal(SIGXFSZ, before);
+}
+
+TEST(Program, KnowsItsAge) {
+  const double before = program_seconds();
+  EXPECT_GT(before, 0);
+  EXPECT_GE(program_seconds(), before);
 }
 
 TEST(Program, VersionNamesTheCommit) {

@@ -60,5 +60,17 @@ TEST(Text, HumanDurations) {
   EXPECT_EQ(human_seconds(1e300), "unknown");
 }
 
+TEST(Text, ParsesDurations) {
+  EXPECT_EQ(parse_seconds("3h50m"), 3 * 3600 + 50 * 60);
+  EXPECT_EQ(parse_seconds("90m"), 5400);
+  EXPECT_EQ(parse_seconds("30s"), 30);
+  EXPECT_EQ(parse_seconds("1d 2h 3m 4.5s"), 86400 + 7200 + 180 + 4.5);
+  EXPECT_EQ(parse_seconds("1.5h"), 5400);
+  EXPECT_EQ(parse_seconds("5400"), 5400);
+  EXPECT_EQ(parse_seconds("1m30"), 90);
+  for (const char* text : {"", "h", "3x", "-3h", "50m3h", "3h3h", "3 h", "inf", "nan", "1e3s", "12:30", " 3h"})
+    EXPECT_FALSE(parse_seconds(text)) << text;
+}
+
 }  // namespace
 }  // namespace usam::test

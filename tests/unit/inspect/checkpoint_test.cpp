@@ -61,6 +61,43 @@ TEST_F(CheckpointCommand, ARun) {
                             "  problems: 1\n    manifest.json is missing: it was not written to its end\n");
 }
 
+TEST_F(CheckpointCommand, OneOfSeveralRanks) {
+  CheckpointParts parts;
+  parts.state.step = 7;
+  parts.config_yaml = "seed: 20\n";
+  parts.model = {{"bridge.w", torch::ones({2, 3})}};
+  parts.is_shared = true;
+  Json files = Json::object();
+  for (const int64_t rank : {0, 1}) {
+    parts.optimizer = {{"bridge.w.average", torch::ones({3}), 3 * rank, {2, 3}}};
+    files.update(write_share(folder_.path(), parts, rank, 2));
+  }
+  const std::string checkpoint = commit_checkpoint(folder_.path(), 7, files);
+  const std::string text = checkpoint +
+                           "\n  state: step 7, epoch 0, micro-batch 0, seed 0\n  model: 6 values in 1 tensor (bridge "
+                           "6)\n";
+  EXPECT_EQ(run("checkpoint " + checkpoint).output,
+            text + "  optimizer: 6 values in 1 tensor (bridge 6), shared by 2 ranks\n  problems: none\n");
+  files.erase("optimizer-00002-of-00002.safetensors");
+  std::filesystem::remove(checkpoint + "/optimizer-00002-of-00002.safetensors");
+  write_manifest(checkpoint, FolderKind::kCheckpoint, files);
+  EXPECT_EQ(run("checkpoint " + checkpoint).output,
+            text +
+                "  optimizer: 6 values in 1 tensor (bridge 6)\n  problems: 2\n"
+                "    manifest.json does not list optimizer-00002-of-00002.safetensors\n"
+                "    optimizer: bridge.w.average: elements 3 to 5 of 6 are missing\n");
+}
+
+TEST_F(CheckpointCommand, AWriteThatDidNotEnd) {
+  const std::string checkpoint = write(7);
+  std::filesystem::create_directory(path(".checkpoint-9.partial"));
+  EXPECT_EQ(run("checkpoint " + folder_.path().string()).output,
+            folder_.path().string() +
+                ": 1 checkpoint\n.checkpoint-9.partial is being written, or was when the run ended; the run removes "
+                "it when it goes on\n" +
+                checkpoint + "\n" + body(7) + "  problems: none\n");
+}
+
 TEST_F(CheckpointCommand, UserErrors) {
   expect_user_error("checkpoint " + path("none"), path("none") + ": there is no such folder.");
   std::filesystem::create_directory(path("empty"));

@@ -208,7 +208,7 @@ TEST(SentencepieceTokenizer, InputErrors) {
   EXPECT_EQ(test::message_of([&] { tokenizer->encode("ab\xFF"); }), "A text to tokenize is not valid UTF-8: 'ab?'.");
   EXPECT_EQ(test::message_of([&] { tokenizer->decode({-1}); }), "Token id -1 is negative.");
   EXPECT_EQ(test::message_of([&] { tokenizer->save("/nonexistent"); }),
-            "/nonexistent/tokenizer.model: the tokenizer could not be written.");
+            "Cannot write '/nonexistent/tokenizer.model': No such file or directory.");
 }
 
 TEST(SentencepieceTokenizer, FileErrors) {

@@ -70,24 +70,24 @@ TEST_F(RunFolder, PruningKeepsTheNewestAndTheBest) {
   add(2, run(), 2);
   for (const int64_t step : {3, 4, 5, 6}) add(step, run(), 2);
   std::filesystem::create_directory(checkpoint(7));
-  prune_checkpoints(run(), {.last = 0});
+  prune_checkpoints(run(), {.last = 0}, 6);
   EXPECT_EQ(list_checkpoints(run()).size(), 7u);
-  prune_checkpoints(run(), {.last = 3, .best = 2});
+  prune_checkpoints(run(), {.last = 3, .best = 2}, 6);
   EXPECT_EQ(test::names_in(run()),
             (std::vector<std::string>{"checkpoint-1", "checkpoint-2", "checkpoint-4", "checkpoint-5", "checkpoint-6"}));
-  prune_checkpoints(run(), {.last = 2});
+  prune_checkpoints(run(), {.last = 2}, 6);
   EXPECT_EQ(test::names_in(run()), (std::vector<std::string>{"checkpoint-2", "checkpoint-5", "checkpoint-6"}));
 }
 
 TEST_F(RunFolder, PruningCountsWholeOnesAlone) {
-  for (const int64_t step : {1, 2, 3}) add(step);
+  for (const int64_t step : {1, 2, 3, 4}) add(step);
   std::filesystem::resize_file(checkpoint(3) + "/model.safetensors", 10);
   std::filesystem::remove(checkpoint(2) + "/manifest.json");
-  prune_checkpoints(run(), {.last = 1});
-  EXPECT_EQ(test::names_in(run()), std::vector<std::string>{"checkpoint-1"});
-  std::filesystem::remove(checkpoint(1) + "/state.json");
-  prune_checkpoints(run(), {.last = 1});
-  EXPECT_EQ(test::names_in(run()), std::vector<std::string>{"checkpoint-1"});  // no other could be gone on from
+  prune_checkpoints(run(), {.last = 1}, 3);  // what was just written is not there
+  EXPECT_EQ(list_checkpoints(run()).size(), 4u);
+  // The run went back to 1, for 4 has the right sizes but other bytes.
+  prune_checkpoints(run(), {.last = 1}, 1);
+  EXPECT_EQ(test::names_in(run()), (std::vector<std::string>{"checkpoint-1", "checkpoint-4"}));
 }
 
 TEST_F(RunFolder, LinksAreReplaced) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/base/text.h"
 #include "src/io/jsonl.h"
@@ -37,8 +38,12 @@ void Guard::dropped(int64_t step, double loss, double gradient_norm, const std::
   ++in_a_row_;
   const std::string file = run_ + "/bad_batches.jsonl";
   if (writes_) {
-    io::JsonLinesWriter(file).write(
-        {{"step", step}, {"loss", number(loss)}, {"grad_norm", number(gradient_norm)}, {"keys", keys}});
+    try {
+      io::JsonLinesWriter(file).write(
+          {{"step", step}, {"loss", number(loss)}, {"grad_norm", number(gradient_norm)}, {"keys", keys}});
+    } catch (const UserError& e) {
+      log::warn("{}; training goes on.", e.what());  // a full disk, which one rank alone sees
+    }
     log::warn("Step {} is dropped: loss {}, gradient norm {}. Samples: {}. All are listed in {}.", step, loss,
               gradient_norm, some_of(keys), file);
   }

@@ -1,6 +1,8 @@
 // A run that is killed again and again, also inside the writing of a checkpoint, and one whose disk fails: continued,
 // they leave the bytes of a run that nothing happened to. USAM_FAULT_ROUNDS (4) and USAM_FAULT_SEED say how often and
 // when it is killed.
+#include <sys/mount.h>
+
 #include <cmath>
 #include <random>
 
@@ -155,8 +157,8 @@ class Disk : public FaultySaves {
         << ended.errors;
     EXPECT_EQ(ended.errors.find("Saved DIR/run/checkpoint-4."), std::string::npos);
     EXPECT_NE(ended.errors.find("Saved DIR/run/checkpoint-6."), std::string::npos);
+    EXPECT_NE(ended.errors.find("Saved DIR/run/checkpoint-16."), std::string::npos);
     for (const std::string& name : kept("run")) EXPECT_FALSE(name.ends_with(".partial")) << name;
-    expect_continues_to_the_same();
   }
 };
 
@@ -207,6 +209,57 @@ TEST_F(Disk, FullToTheEndEndsTheRun) {
   EXPECT_NE(ended.errors.find("usam failed: Checkpoint 16 could not be written: "), std::string::npos) << ended.errors;
   EXPECT_TRUE(kept("run").empty());
   EXPECT_EQ(metrics("run").size(), 16U + 4U);  // evaluations at 5, 10, 15, 16
+}
+
+// A file system in memory, as long as it lives.
+class SmallDisk {
+ public:
+  SmallDisk(const std::string& where, const std::string& size) : where_(where) {
+    fs::create_directories(where);
+    is_there_ = mount("tmpfs", where.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
+  }
+  ~SmallDisk() {
+    if (is_there_) umount2(where_.c_str(), MNT_DETACH);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  bool is_there() const { return is_there_; }
+  void grow(const std::string& size) const {
+    EXPECT_EQ(mount("tmpfs", where_.c_str(), "tmpfs", MS_REMOUNT, ("size=" + size).c_str()), 0);
+  }
+
+ private:
+  std::string where_;
+  bool is_there_ = false;
+};
+
+class FullDisk : public FaultySaves {};
+
+TEST_F(FullDisk, KeepsWhatIsThereAndTellsEveryRank) {
+  const SmallDisk disk(path("run"), "1200k");  // room for two or three
+  if (!disk.is_there()) GTEST_SKIP() << "needs the permission to mount a file system";
+  const auto ranks = run_ranks(2, free_port(), saving("run", "parallel.strategy=zero1"));
+  const std::string newest = fs::read_symlink(path("run/last"));
+  for (const auto& rank : ranks) {
+    EXPECT_EQ(rank.status, 1);
+    EXPECT_NE(rank.errors.find("usam failed: Checkpoint 16 could not be written: "), std::string::npos) << rank.errors;
+    EXPECT_NE(rank.errors.find("No space left on device"), std::string::npos) << rank.errors;
+    EXPECT_NE(rank.errors.find(newest + " stays the newest one.\n"), std::string::npos) << rank.errors;
+  }
+  EXPECT_NE(run(USAM_INSPECT, "checkpoint " + path("run/last")).output.find("problems: none"), std::string::npos);
+  disk.grow("16m");
+  expect_done(run_ranks(2, free_port(), saving("run", "parallel.strategy=zero1")));
+  expect_done(run_ranks(2, free_port(), saving("whole", "parallel.strategy=zero1")));
+  EXPECT_EQ(metrics("run"), metrics("whole"));
+  EXPECT_TRUE(text_of(path("run/last/model.safetensors")) == text_of(path("whole/last/model.safetensors")));
+}
+
+TEST_F(FaultySaves, MaxTimeEndsEveryRank) {
+  const std::string endless = " trainer.max_steps=1000000 trainer.save_every=1000000 trainer.eval_every=1000000";
+  for (const auto& rank : run_ranks(2, free_port(), saving("run", "trainer.max_time=4s" + endless)))
+    EXPECT_EQ(rank.status, 75) << rank.errors;
+  EXPECT_EQ(kept("run").size(), 2U);  // a checkpoint and `last`
+  EXPECT_NE(run(USAM_INSPECT, "checkpoint " + path("run/last")).output.find("problems: none"), std::string::npos);
 }
 
 // Whatever call fails, wherever: the run leaves what it can go on from, to the same end.

@@ -49,6 +49,17 @@ TEST_F(Strategies, TrainAllWeights) {
   expect_same_run("two", "one");
 }
 
+// Decoding, which the ranks do alike where they fetch each other's weights for every token.
+TEST_F(Strategies, DecodeDuringEvaluation) {
+  const std::string best = "trainer.best.metric=tasks/error ";
+  const auto one = run("env OMP_NUM_THREADS=1", command("one", best + "trainer.accumulate=2"));
+  ASSERT_EQ(one.code, 0) << one.errors;
+  expect_done(run_ranks(2, free_port(), command("two", best + "trainer.accumulate=1 parallel.strategy=fsdp")));
+  expect_same_run("two", "one");
+  const auto ours = json_lines_of(path("two/metrics.jsonl")), theirs = json_lines_of(path("one/metrics.jsonl"));
+  EXPECT_EQ(ours.back().at("eval").at("tasks/error"), theirs.back().at("eval").at("tasks/error"));
+}
+
 // Rank 1's only micro-batch of an epoch's last step does not exist: it computes on silence, without effect.
 TEST_F(Strategies, ARankWithoutSamplesTakesPart) {
   const auto one = run("env OMP_NUM_THREADS=1", command("one", "trainer.accumulate=2 data.batch.rows=5"));

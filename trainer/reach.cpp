@@ -48,11 +48,8 @@ std::string unreached_message(const std::vector<std::string>& names) {
   if (names.empty()) return "";
   std::vector<std::string> shown(names.begin(), names.begin() + static_cast<int64_t>(std::min(kShown, names.size())));
   if (names.size() > kShown) shown.push_back(fmt::format("{} more", names.size() - kShown));
-  return fmt::format(
-      "No micro-batch of the first step reaches {}. {} learn{} nothing where that does not change; freeze the part "
-      "with "
-      "`train: frozen` if it is meant to be so.",
-      join_words(shown), names.size() == 1 ? "It" : "They", names.size() == 1 ? "s" : "");
+  return fmt::format("No micro-batch of the first step reaches {}; freeze {} with recipe.freeze if that is meant.",
+                     join_words(shown), names.size() == 1 ? "it" : "them");
 }
 
 }  // namespace usam

@@ -25,7 +25,7 @@ class Reach {
   std::vector<int64_t> is_reached_;
 };
 
-// "No sample of the first step reaches a, b and 3 more parameters: ..."; "" for none.
+// "No micro-batch of the first step reaches a, b and 3 more; ..."; "" for none.
 std::string unreached_message(const std::vector<std::string>& names);
 
 }  // namespace usam

@@ -1,7 +1,4 @@
 // usam-train as several processes over Gloo: the same run as one process with as many micro-batches in a step.
-#include <algorithm>
-#include <chrono>
-
 #include "tests/train/train_ranks.h"
 
 namespace usam::test {
@@ -37,50 +34,6 @@ TEST_F(TrainRanks, StartedDifferentlyAreRefused) {
         << rank.errors;
   }
   EXPECT_FALSE(std::filesystem::exists(path("run/metrics.jsonl")));
-}
-
-// Starts three ranks on a long run, and does something to one of them when all are in the middle of it.
-class LostRank : public TrainRanks {
- protected:
-  std::vector<EndedRank> lose(int rank, int signal) const {
-    Ranks ranks(3, free_port(), command("run", "trainer.max_steps=1000000 trainer.log_every=1 parallel.patience=2"));
-    const auto metrics = path("run/metrics.jsonl");
-    const auto lines = [&metrics] { return std::ranges::count(text_of(metrics), '\n'); };
-    for (int i = 0; i < 600 && lines() < 3; ++i) usleep(100'000);
-    EXPECT_GE(lines(), 3);
-    ranks.send(rank, signal);
-    const auto began = std::chrono::steady_clock::now();
-    std::vector<EndedRank> others;
-    for (int other = 0; other < 3; ++other)
-      if (other != rank) others.push_back(ranks.wait_for(other));
-    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
-    return others;
-  }
-};
-
-TEST_F(LostRank, KilledIsNamedWithWhatItWasAt) {
-  for (const auto& other : lose(1, SIGKILL)) {
-    EXPECT_EQ(other.status, 1) << other.errors;
-    EXPECT_NE(other.errors.find("Rank 1 of 3 is lost: no sign of life for "), std::string::npos) << other.errors;
-    EXPECT_NE(other.errors.find(" It was last at step "), std::string::npos) << other.errors;
-  }
-}
-
-TEST_F(LostRank, StoppedIsNamedAsWell) {
-  for (const auto& other : lose(2, SIGSTOP)) {
-    EXPECT_EQ(other.status, 1) << other.errors;
-    EXPECT_NE(other.errors.find("Rank 2 of 3 is lost: no sign of life for "), std::string::npos) << other.errors;
-  }
-}
-
-TEST_F(LostRank, WithTheStoreIsNoticed) {
-  for (const auto& other : lose(0, SIGKILL)) {
-    EXPECT_EQ(other.status, 1) << other.errors;
-    EXPECT_NE(
-        other.errors.find("The ranks' store is gone, and with it the process that keeps it (rank 0, or torchrun)."),
-        std::string::npos)
-        << other.errors;
-  }
 }
 
 TEST_F(TrainRanks, RunUnderTorchrun) {

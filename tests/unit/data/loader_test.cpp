@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "src/base/json.h"
+#include "tests/hanging_file.h"
 #include "tests/unit/data/support.h"
 
 namespace usam::data {
@@ -349,6 +350,28 @@ TEST_F(LoaderTest, CanBeLeftAtAnyMoment) {
   for (int taken = 0; taken < 3; ++taken) {
     Loader loader(data(small_config(1, 4)), {});
     for (int i = 0; i < taken; ++i) EXPECT_TRUE(loader.next());
+  }
+}
+
+TEST_F(LoaderTest, NamesTheSamplesThatItWaitsFor) {
+  using std::chrono::milliseconds;
+  for (const int64_t threads : {0, 2}) {
+    auto file = std::make_unique<test::HangingFile>((folder_.path() / "2.wav").string());
+    if (!file->hangs()) GTEST_SKIP() << "needs a file system with leases (fcntl F_SETLEASE)";
+    Loader loader(data(small_config(4, threads), {7, false}), {});  // k0 to k3 first
+    std::vector<std::string> missing;
+    for (int i = 0; i < 100 && missing != std::vector<std::string>{"k2"}; ++i) {
+      missing = loader.missing_after(milliseconds(50));
+      // One thread takes one sample after the other.
+      if (threads == 0 && missing == std::vector<std::string>{"k2", "k3"}) break;
+    }
+    EXPECT_EQ(missing, threads == 0 ? std::vector<std::string>({"k2", "k3"}) : std::vector<std::string>{"k2"});
+    file.reset();
+    EXPECT_EQ(loader.missing_after(milliseconds(20'000)), std::vector<std::string>());
+    EXPECT_EQ(loader.next()->keys, std::vector<std::string>({"k0", "k1", "k2", "k3"}));
+    while (loader.next()) {
+    }
+    EXPECT_EQ(loader.missing_after(milliseconds(20'000)), std::vector<std::string>());  // the epoch's end
   }
 }
 

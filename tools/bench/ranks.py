@@ -112,7 +112,7 @@ def main() -> None:
     ap.add_argument("--programs", default="build/bin")
     ap.add_argument("--repeat", type=int, default=3)
     ap.add_argument("--steps", type=int, default=10)
-    ap.add_argument("--batch", type=float, default=12, help="seconds of audio in a micro-batch")
+    ap.add_argument("--batch", type=float, default=24, help="seconds of audio in a micro-batch")
     ap.add_argument("--clips", type=float, nargs=2, default=(2, 4), metavar=("SHORTEST", "LONGEST"), help="seconds")
     ap.add_argument("--negatives", default="micro_batch", choices=("micro_batch", "ranks"))
     args = ap.parse_args()

@@ -97,23 +97,34 @@ class Decoder {
   }
 
   // Ends early where this rank's skipped samples alone are more than allowed.
-  Share decode(const std::shared_ptr<const data::DataSet>& data, const data::SkipList& skips, data::Slice slice) {
-    data::Loader loader(data, slice);
+  Share decode(const std::shared_ptr<const data::DataSet>& data, const data::SkipList& skips,
+               dist::Communicator& ranks) {
+    data::Loader loader(data, {{}, ranks.rank(), ranks.world()});
     const int64_t rows = rows_of(*data);
     Share share;
-    while (const auto batch = loader.next()) {
+    while (const auto batch = next(loader, ranks.post())) {
       for (const auto& skipped : batch->skipped) share.missed.push_back({batch->cursor.micro_batch, skipped});
       if (!skips.allows(std::ssize(share.missed), rows)) break;
       if (batch->size() == 0) continue;
       add(share, *batch, data->source());
       const int64_t done = std::ssize(share.answers);
       if (done % 256 < batch->size())
-        log::info("{} of {} samples decoded", std::min(done * slice.ranks, rows), rows);  // the others' are guessed
+        log::info("{} of {} samples decoded", std::min(done * ranks.world(), rows), rows);  // the others' are guessed
     }
     return share;
   }
 
  private:
+  // The next batch; whoever watches this rank reads which samples it waits for or decodes.
+  static std::optional<data::Batch> next(data::Loader& loader, dist::Post& post) {
+    const int64_t step = post.view().activity.step;  // training may be under way
+    for (std::vector<std::string> missing; !(missing = loader.missing_after(std::chrono::seconds(1))).empty();)
+      post.at({step, "data to decode", missing, 1});
+    auto batch = loader.next();
+    if (batch) post.at({step, "decoding", batch->keys, 1});
+    return batch;
+  }
+
   void add(Share& share, const data::Batch& loaded, const data::Source& source) {
     const auto batch = loaded.to(recipe_.module().parameters().front().device());
     const auto has_tags = [&](int64_t row) { return !source.row(row).tags.empty(); };
@@ -187,7 +198,7 @@ AnsweredSet answer(Recipe& recipe, const std::vector<data::ManifestConfig>& mani
   const auto skips = options.skips ? options.skips : std::make_shared<data::SkipList>(config.data.max_skipped, nullptr);
   auto& ranks = *options.ranks;
   Decoder decoder(recipe, config, candidates, options.explains);
-  const Share all = merge(decoder.decode(data_set, *skips, {{}, ranks.rank(), ranks.world()}), *source, ranks);
+  const Share all = merge(decoder.decode(data_set, *skips, ranks), *source, ranks);
   int64_t count = 0;
   for (const auto& [micro_batch, sample] : all.missed) {
     skips->add(sample);

@@ -81,6 +81,7 @@ Outcome Trainer::go_on() {
       throw;
     }
   }
+  at("the end");
   progress_.clear();
   if (is_first()) log::info("{} is finished after {} steps.", parts_.run, state_.step);
   return Outcome::kFinished;

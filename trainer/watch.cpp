@@ -10,17 +10,18 @@ namespace usam {
 
 // `slowness`: of a phase that cannot tell how far it is (dist::Activity).
 void Trainer::at(const std::string& phase, const std::vector<std::string>& keys, int64_t slowness) {
-  parts_.ranks->post().at({state_.step + 1, phase, keys, slowness});
+  parts_.ranks->post().at({step_under_way_, phase, keys, slowness});
 }
 
 // The next micro-batch of a stream; while this rank waits for it, others can read for which samples.
 std::optional<data::Batch> Trainer::next_of(BatchStream& stream, const std::string& phase) {
+  if (&stream == stream_.get()) step_under_way_ = state_.step + 1;
   at(phase);
   for (std::vector<std::string> missing; !(missing = stream.missing_after(std::chrono::seconds(1))).empty();)
     at(phase, missing);
   std::optional<data::Batch> batch = stream.next();
   if (batch)
-    log::debug("Step {}, {}: epoch {}, micro-batch {}: {}", state_.step + 1, phase, batch->cursor.epoch,
+    log::debug("Step {}, {}: epoch {}, micro-batch {}: {}", step_under_way_, phase, batch->cursor.epoch,
                batch->cursor.micro_batch, join_words(batch->keys));
   return batch;
 }

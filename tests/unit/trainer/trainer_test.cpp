@@ -20,7 +20,7 @@ TEST(Trainer, LeavesARunFolder) {
   Trainer trainer(config, toy_parts(run));
   EXPECT_EQ(trainer.run(), Outcome::kFinished);
   EXPECT_EQ(test::names_in(run),
-            (std::vector<std::string>{"best", "checkpoint-10", "config.yaml", "last", "metrics.jsonl"}));
+            (std::vector<std::string>{"best", "checkpoint-10", "config.yaml", "last", "metrics.jsonl", "ranks"}));
   EXPECT_EQ(test::names_in(run + "/last"),
             (std::vector<std::string>{"base.json", "config.yaml", "manifest.json", "model.safetensors",
                                       "optimizer.safetensors", "state.json"}));
@@ -201,7 +201,7 @@ TEST(Trainer, KeepsTheBestCheckpoint) {
   EXPECT_EQ(std::filesystem::read_symlink(run + "/best"), "checkpoint-4");
   EXPECT_EQ(std::filesystem::read_symlink(run + "/last"), "checkpoint-9");
   EXPECT_EQ(test::names_in(run), (std::vector<std::string>{"best", "checkpoint-4", "checkpoint-8", "checkpoint-9",
-                                                           "config.yaml", "last", "metrics.jsonl"}));
+                                                           "config.yaml", "last", "metrics.jsonl", "ranks"}));
 }
 
 TEST(Trainer, NamesTheFiguresWhenTheBestMetricIsUnknown) {

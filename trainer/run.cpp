@@ -6,7 +6,6 @@
 #include "src/base/error.h"
 #include "src/base/fs.h"
 #include "src/base/log.h"
-#include "src/base/program.h"
 #include "src/base/text.h"
 #include "src/dist/gather.h"
 #include "trainer/run_folder.h"
@@ -16,6 +15,8 @@
 
 namespace usam {
 namespace {
+
+const Stopwatch g_since_start;  // made when the program is started
 
 // "loss 1.234, ce 1.2"
 std::string text_of(const Figures& figures) {
@@ -161,7 +162,7 @@ bool Trainer::evaluate_and_compare() {
 // takes a checkpoint that is being written on.
 bool Trainer::stop_requested() {
   const int signal = StopSignals::received();
-  const bool is_over = config_.max_time && program_seconds() >= parse_seconds(*config_.max_time);
+  const bool is_over = config_.max_time && g_since_start.seconds() >= parse_seconds(*config_.max_time);
   torch::Tensor asked = torch::tensor({signal != 0 ? 1 : 0, is_over ? 1 : 0, saver_->is_busy() ? 1 : 0});
   parts_.ranks->all_reduce(asked);
   if (asked[2].item<int64_t>() == 0) tell(saver_->advance(), Then::kTrains);

@@ -14,9 +14,6 @@ inline constexpr int kPreempted = 75;  // stopped by a signal with everything sa
 // gives 2, any other exception gives 1.
 int run_program(const std::function<int()>& program);
 
-// Seconds since the program was started.
-double program_seconds();
-
 // "usam 0.1.0 (1071a65)": the project's version and the commit it was configured from.
 std::string version();
 

@@ -105,11 +105,13 @@ TEST_P(Killed, AtRandomMomentsItEndsAsIfItHadNotBeen) {
     torn += writes_a_checkpoint() ? 1 : 0;
     // Whatever stands under a checkpoint's name is whole.
     if (!fs::exists(path("cut"))) continue;
-    for (const auto& entry : fs::directory_iterator(path("cut")))
-      if (entry.path().filename().string().starts_with("checkpoint-"))
+    for (const auto& entry : fs::directory_iterator(path("cut"))) {
+      if (entry.path().filename().string().starts_with("checkpoint-")) {
         EXPECT_NE(run(USAM_INSPECT, "checkpoint " + entry.path().string()).output.find("problems: none"),
                   std::string::npos)
             << entry.path();
+      }
+    }
   }
   RecordProperty("killed_inside_a_write", std::to_string(torn));
   std::printf("%lld of %lld kills inside a write\n", static_cast<long long>(torn), static_cast<long long>(rounds));
@@ -143,7 +145,9 @@ class Disk : public FaultySaves {
   void expect_continues_to_the_same() const {
     const Ended rest = alone(saving("run"));
     ASSERT_EQ(rest.code, 0) << rest.errors;
-    if (!fs::exists(path("whole"))) ASSERT_EQ(alone(saving("whole")).code, 0);
+    if (!fs::exists(path("whole"))) {
+      ASSERT_EQ(alone(saving("whole")).code, 0);
+    }
     EXPECT_EQ(metrics("run"), metrics("whole"));
     for (const char* file : {"/last/model.safetensors", "/last/optimizer.safetensors", "/last/state.json"})
       EXPECT_TRUE(text_of(path("run") + file) == text_of(path("whole") + file)) << file;
@@ -279,11 +283,13 @@ TEST_F(Disk, FailingAnywhere) {
     std::printf("%s %s: %lld injected, exit code %d\n", failure.calls, failure.how,
                 static_cast<long long>(injections()), ended.code);
     fs::create_directories(path("run"));
-    for (const std::string& name : kept("run"))
-      if (name.starts_with("checkpoint-"))
+    for (const std::string& name : kept("run")) {
+      if (name.starts_with("checkpoint-")) {
         EXPECT_NE(run(USAM_INSPECT, "checkpoint " + path("run/" + name)).output.find("problems: none"),
                   std::string::npos)
             << name;
+      }
+    }
     expect_continues_to_the_same();
   }
 }

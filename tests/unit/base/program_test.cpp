@@ -43,12 +43,6 @@ TEST(Program, ALimitOnFileSizesIsAnErrorOfTheWrite) {
   std::signal(SIGXFSZ, before);
 }
 
-TEST(Program, KnowsItsAge) {
-  const double before = program_seconds();
-  EXPECT_GT(before, 0);
-  EXPECT_GE(program_seconds(), before);
-}
-
 TEST(Program, VersionNamesTheCommit) {
   EXPECT_TRUE(std::regex_match(version(), std::regex("usam [0-9]+\\.[0-9]+\\.[0-9]+ \\(([0-9a-f]{7,}|no commit)\\)")))
       << version();

@@ -210,7 +210,8 @@ void Heartbeat::judge_standing(const Post::View& mine) {
   for (int64_t rank = 0; rank < seat_.world; ++rank) {
     const Sign& sign = all[static_cast<size_t>(rank)];
     all_wait = all_wait && sign.waits && !sign.left && sign.stood >= sign.limit && sign.operations == furthest;
-    if (!sign.left && sign.operations < furthest && sign.stood >= sign.limit) loss.ranks.push_back(rank);
+    const bool stands = sign.stood + seconds(beat_ * 2) >= sign.limit;  // signs of the same moment come one by one
+    if (!sign.left && sign.operations < furthest && stands) loss.ranks.push_back(rank);
   }
   if (!loss.ranks.empty()) {
     const Sign& first = all[static_cast<size_t>(loss.ranks[0])];

@@ -48,5 +48,21 @@ TEST_F(LostRank, StoppedWithTheStoreIsNoticed) {
                    " and cannot go on.", false);
 }
 
+TEST_F(LostRank, OneThatLeavesWithAnErrorOfItsOwnIsNamed) {
+  corpus_.damage("train5");
+  const auto ranks = run_ranks(3, free_port(), endless("data.on_error=fail parallel.patience=2"));
+  std::vector<size_t> left;
+  for (size_t rank = 0; rank < 3; ++rank)
+    if (ranks[rank].status == 2) left.push_back(rank);
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_NE(ranks[left[0]].errors.find("sample 'train5'"), std::string::npos) << ranks[left[0]].errors;
+  for (size_t rank = 0; rank < 3; ++rank) {
+    if (rank == left[0]) continue;
+    expect_message(ranks[rank],
+                   "Rank " + std::to_string(left[0]) + " of 3 has left, see its own message. It was last at step ",
+                   " and cannot go on.", false);
+  }
+}
+
 }  // namespace
 }  // namespace usam::test

@@ -65,7 +65,7 @@ int train(recipes::RunConfig& config, const std::string& resume) {
   recipe->train(true);
   log::info("{}", recipes::parameter_summary(*recipe));
   parts.checkpoint = checkpoint;
-  return Trainer(config.trainer, std::move(parts)).run() == Outcome::kPreempted ? kPreempted : kDone;
+  return Trainer(config.trainer, std::move(parts)).run() == Outcome::kStopped ? kPreempted : kDone;
 }
 
 int run(const Arguments& arguments) {

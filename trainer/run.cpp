@@ -72,7 +72,7 @@ Outcome Trainer::go_on() {
       const bool improved = parts_.valid && is_due(config_.eval_every) && evaluate_and_compare();
       const bool stop = stop_requested() && state_.step < total_;
       if (is_due(config_.save_every) || improved || stop) save(stop || state_.step == total_);
-      if (stop) return Outcome::kPreempted;
+      if (stop) return Outcome::kStopped;
     } catch (const UserError&) {
       throw;
     } catch (const TrainingFailed&) {

@@ -45,7 +45,7 @@ struct TrainerParts {
   std::function<std::map<std::string, double>()> task_figures;
 };
 
-enum class Outcome { kFinished, kPreempted };  // exit codes 0 and 75
+enum class Outcome { kFinished, kStopped };  // exit codes 0 and 75
 
 class Trainer {
  public:

@@ -48,11 +48,11 @@ TEST(TinyResume, EqualsAnUninterruptedRunBitForBit) {
   ASSERT_EQ(go_on(whole, std::nullopt), Outcome::kFinished);
   // 13 rows in pairs are 7 micro-batches an epoch, so 4 steps: in the first step, in the short last one of an epoch,
   // and in the middle of another epoch.
-  ASSERT_EQ(go_on(cut, data::Cursor{0, 1}), Outcome::kPreempted);
+  ASSERT_EQ(go_on(cut, data::Cursor{0, 1}), Outcome::kStopped);
   EXPECT_EQ(list_checkpoints(cut).back().step, 1);
-  ASSERT_EQ(go_on(cut, data::Cursor{0, 6}), Outcome::kPreempted);
+  ASSERT_EQ(go_on(cut, data::Cursor{0, 6}), Outcome::kStopped);
   EXPECT_EQ(list_checkpoints(cut).back().step, 4);
-  ASSERT_EQ(go_on(cut, data::Cursor{2, 2}), Outcome::kPreempted);
+  ASSERT_EQ(go_on(cut, data::Cursor{2, 2}), Outcome::kStopped);
   EXPECT_EQ(list_checkpoints(cut).back().step, 10);
   ASSERT_EQ(go_on(cut, std::nullopt), Outcome::kFinished);
 

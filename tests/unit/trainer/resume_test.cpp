@@ -53,18 +53,18 @@ class Resume : public ::testing::Test {
 
 TEST_F(Resume, EqualsAnUninterruptedRunBitForBit) {
   // In the first step, in the last one of an epoch, and in the middle of the next.
-  EXPECT_EQ(go_on(stopping_at({0, 1}, SIGTERM)), Outcome::kPreempted);
+  EXPECT_EQ(go_on(stopping_at({0, 1}, SIGTERM)), Outcome::kStopped);
   EXPECT_EQ(list_checkpoints(cut()).back().step, 1);
-  EXPECT_EQ(go_on(stopping_at({0, 6}, SIGUSR1)), Outcome::kPreempted);
+  EXPECT_EQ(go_on(stopping_at({0, 6}, SIGUSR1)), Outcome::kStopped);
   EXPECT_EQ(list_checkpoints(cut()).back().step, 4);
-  EXPECT_EQ(go_on(stopping_at({1, 3}, SIGINT)), Outcome::kPreempted);
+  EXPECT_EQ(go_on(stopping_at({1, 3}, SIGINT)), Outcome::kStopped);
   EXPECT_EQ(list_checkpoints(cut()).back().step, 6);
   EXPECT_EQ(go_on(with_dropout()), Outcome::kFinished);
   expect_equal_runs(whole(), cut());
 }
 
 TEST_F(Resume, ATornCheckpointIsSkippedAndMadeAgain) {
-  EXPECT_EQ(go_on(stopping_at({1, 3}, SIGTERM)), Outcome::kPreempted);
+  EXPECT_EQ(go_on(stopping_at({1, 3}, SIGTERM)), Outcome::kStopped);
   const std::string torn = cut() + "/checkpoint-6";
   std::filesystem::resize_file(torn + "/model.safetensors",
                                std::filesystem::file_size(torn + "/model.safetensors") - 1);

@@ -118,7 +118,7 @@ TEST_F(Saves, MaxTimeEndsARunThatCanGoOn) {
   TrainerConfig config = toy_config(kSteps);
   config.max_time = "0.001s";  // is over
   testing::internal::CaptureStderr();
-  EXPECT_EQ(Trainer(config, toy_parts(run())).run(), Outcome::kPreempted);
+  EXPECT_EQ(Trainer(config, toy_parts(run())).run(), Outcome::kStopped);
   const std::string log = testing::internal::GetCapturedStderr();
   EXPECT_NE(log.find("The time is over (trainer.max_time: 0.001s) at step 1: saving and leaving.\n"), std::string::npos)
       << log;

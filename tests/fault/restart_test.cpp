@@ -59,7 +59,7 @@ int64_t number_of(const char* name, int64_t fallback) {
 
 class Restarts : public FaultTest {
  protected:
-  static constexpr int64_t kStepsOfALife = 12;
+  static constexpr int64_t kStepsOfALife = 20;
 
   std::string line(const std::string& name, int64_t steps) const {
     return command(name, "trainer.save_every=4 trainer.eval_every=50 parallel.patience=1 trainer.max_steps=" +

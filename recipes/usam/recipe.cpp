@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "recipes/usam/assets.h"
-#include "src/decode/greedy.h"
+#include "src/decode/generate.h"
 #include "src/decode/score.h"
 #include "src/tensor/rng.h"
 
@@ -214,9 +214,9 @@ std::vector<std::string> UsamRecipe::generate(const data::Batch& batch, int64_t 
   torch::NoGradGuard no_grad;
   const auto prompt = prompt_sequence(batch);
   std::vector<std::string> texts;
-  for (const auto& hypothesis : decode::greedy(*model_->llm, prompt.embeds_BTD, prompt.lengths_B,
-                                               {.max_new_tokens = max_new_tokens, .eos = eos_})) {
-    texts.push_back(tokenizer_->decode(hypothesis.ids));
+  const decode::Options options{.max_new_tokens = max_new_tokens, .eos = eos_};
+  for (const auto& hypotheses : decode::generate(*model_->llm, prompt.embeds_BTD, prompt.lengths_B, options)) {
+    texts.push_back(tokenizer_->decode(hypotheses.front().ids));
   }
   return texts;
 }

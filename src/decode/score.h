@@ -4,11 +4,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "src/decode/options.h"
 #include "src/models/language_model.h"
 
 namespace usam::decode {
-
-using Ids = std::vector<int64_t>;
 
 struct ScoreOptions {
   int64_t rows = 64;  // continuations that go through the model together: bounds memory, changes no score

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "src/decode/greedy.h"
+#include "src/decode/generate.h"
 #include "src/models/generation_config.h"
 
 namespace usam::test {
@@ -32,7 +32,9 @@ inline Ids new_ids(const torch::Tensor& sequences_BT, int64_t prompt, const std:
 inline Ids decode(LanguageModel& model, const torch::Tensor& prompts_BTD, const torch::Tensor& lengths_B,
                   const std::string& folder) {
   Ids rows;
-  for (auto& h : decode::greedy(model, prompts_BTD, lengths_B, {24, eos_ids(folder)})) rows.push_back(h.ids);
+  const decode::Options options{.max_new_tokens = 24, .eos = eos_ids(folder)};
+  for (auto& hypotheses : decode::generate(model, prompts_BTD, lengths_B, options))
+    rows.push_back(hypotheses.front().ids);
   return rows;
 }
 

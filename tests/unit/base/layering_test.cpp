@@ -134,7 +134,7 @@ TEST(Layering, ForbiddenIncludesAreFound) {
         "#include \"data/batch.h\"\n#include \"data/batch_plan.h\"\n#include \"src/models/language_model.h\"\n"
         "#include \"losses/loss.h\"\n#include \"losses/saclm.h\"\n");
   write("recipes/usam/i.cpp",
-        "#include \"trainer/recipe.h\"\n#include \"src/decode/greedy.h\"\n#include \"tools/j.h\"\n");
+        "#include \"trainer/recipe.h\"\n#include \"src/decode/generate.h\"\n#include \"tools/j.h\"\n");
   write("tests/unit/k.cpp", "#include \"tools/j.h\"\n#include \"tests/support.h\"\n");
   Scan scan = scan_tree(folder.path());
   EXPECT_EQ(scan.files, 9);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "src/decode/choice.h"
+#include "src/decode/stop.h"
 
 namespace usam::decode {
 namespace {
@@ -74,7 +75,7 @@ Hypothesis finish(const Beam& beam, bool is_ended, const Options& options) {
   const auto tokens = std::ssize(beam.ids);
   Hypothesis hypothesis{beam.ids, is_ended, beam.log_prob, tokens,
                         beam.score / std::pow(static_cast<double>(tokens), options.length_penalty)};
-  if (is_ended) hypothesis.ids.pop_back();
+  if (std::ranges::count(options.eos, beam.ids.back()) > 0) hypothesis.ids.pop_back();
   return hypothesis;
 }
 
@@ -89,7 +90,7 @@ bool step(Search& search, const Continuations& all, const Options& options) {
     const auto& c = candidates[i];
     Beam beam{search.beams[c.beam].ids, c.score, c.log_prob};
     beam.ids.push_back(c.id);
-    const bool is_end = std::ranges::count(options.eos, c.id) > 0;
+    const bool is_end = std::ranges::count(options.eos, c.id) > 0 || holds_stop(beam.ids, options);
     if (is_end || tokens == options.max_new_tokens) {
       if (i < beams) search.finished.push_back(finish(beam, is_end, options));
     } else if (next.size() < beams) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "src/decode/constraint.h"
+
 namespace usam::decode {
 namespace {
 
@@ -13,6 +15,23 @@ torch::Tensor stacked(const std::vector<const Ids*>& rows, const torch::Device& 
   auto* to = ids_RS.data_ptr<int64_t>();
   for (const auto* row : rows) to = std::copy(row->begin(), row->end(), to);
   return ids_RS.to(device);
+}
+
+constexpr double kForbidden = -std::numeric_limits<double>::infinity();
+
+torch::Tensor constrained(const torch::Tensor& scores_RV, const std::vector<const Ids*>& rows, const Options& options) {
+  std::vector<int64_t> at_row, at_id;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    auto next = options.constraint->next(*rows[r]);
+    if (next.may_end) next.ids.insert(next.ids.end(), options.eos.begin(), options.eos.end());
+    at_row.insert(at_row.end(), next.ids.size(), static_cast<int64_t>(r));
+    at_id.insert(at_id.end(), next.ids.begin(), next.ids.end());
+  }
+  const auto to_index = [&](const std::vector<int64_t>& at) {
+    return torch::tensor(at, torch::kLong).to(scores_RV.device());
+  };
+  const auto rows_N = to_index(at_row), ids_N = to_index(at_id);
+  return torch::full_like(scores_RV, kForbidden).index_put_({rows_N, ids_N}, scores_RV.index({rows_N, ids_N}));
 }
 
 torch::Tensor normalised(const torch::Tensor& p_RV) {
@@ -33,9 +52,9 @@ torch::Tensor adjusted(const torch::Tensor& scores_RV, const std::vector<const I
   }
   if (step < options.min_new_tokens && !options.eos.empty()) {
     const auto ends = torch::tensor(options.eos, torch::kLong).to(out_RV.device());
-    out_RV = out_RV.index_fill(-1, ends, -std::numeric_limits<double>::infinity());
+    out_RV = out_RV.index_fill(-1, ends, kForbidden);
   }
-  return out_RV;
+  return options.constraint ? constrained(out_RV, rows, options) : out_RV;
 }
 
 torch::Tensor probabilities(const torch::Tensor& scores_RV, const Options& options) {

@@ -9,7 +9,8 @@
 namespace usam::decode {
 
 // Scores (R, V) float, logits or log-probabilities, as the search sees them: tokens that a row holds are penalised
-// (CTRL, arXiv 1909.05858, section 4.1), end tokens that would come too early are at -infinity. `rows` are the rows'
+// (CTRL, arXiv 1909.05858, section 4.1), end tokens that would come too early and what the constraint forbids
+// are at -infinity. `rows` are the rows'
 // tokens so far, of one length.
 torch::Tensor adjusted(const torch::Tensor& scores_RV, const std::vector<const Ids*>& rows, const Options& options);
 

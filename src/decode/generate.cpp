@@ -7,6 +7,7 @@
 #include "src/decode/beam.h"
 #include "src/decode/choice.h"
 #include "src/decode/prompt.h"
+#include "src/decode/stop.h"
 #include "src/tensor/rng.h"
 
 namespace usam::decode {
@@ -42,7 +43,8 @@ bool add_token(Hypothesis& hypothesis, int64_t id, double log_p, const Options& 
   hypothesis.is_ended = std::ranges::count(options.eos, id) > 0;
   if (hypothesis.is_ended) return false;
   hypothesis.ids.push_back(id);
-  return std::ssize(hypothesis.ids) < options.max_new_tokens;
+  hypothesis.is_ended = holds_stop(hypothesis.ids, options);
+  return !hypothesis.is_ended && std::ssize(hypothesis.ids) < options.max_new_tokens;
 }
 
 void continue_chains(LanguageModel& model, ReadPrompts prompts, std::vector<Chain> chains, const Options& options) {
@@ -66,20 +68,21 @@ void continue_chains(LanguageModel& model, ReadPrompts prompts, std::vector<Chai
   }
 }
 
-}  // namespace
+void check(const Options& options, size_t prompts, size_t keys) {
+  if (options.draws() && keys != prompts) internal_error("{} prompts are sampled, but {} have a key", prompts, keys);
+  if (!options.stop.empty() && !options.tokenizer) internal_error("stop texts need a tokenizer");
+  if (options.constraint && options.eos.empty()) internal_error("a constrained answer needs an end token");
+  if (options.constraint && options.min_new_tokens > 0)
+    user_error(
+        "An answer that is one of some labels or a number ends where it is complete: it goes without "
+        "min_new_tokens.");
+}
 
-std::vector<std::vector<Hypothesis>> generate(LanguageModel& model, const torch::Tensor& prompts_BTD,
-                                              const torch::Tensor& lengths_B, const Options& options,
-                                              const std::vector<std::string>& keys) {
-  torch::NoGradGuard no_grad;
-  const auto count = static_cast<size_t>(prompts_BTD.size(0));
-  if (options.draws() && keys.size() != count)
-    internal_error("{} prompts are sampled, but {} have a key", count, keys.size());
-  std::vector<std::vector<Hypothesis>> all(count, std::vector<Hypothesis>(static_cast<size_t>(options.n_best)));
-  if (all.empty() || options.max_new_tokens < 1) return all;
-  auto prompts = read_prompts(model, prompts_BTD, lengths_B);
+std::vector<std::vector<Hypothesis>> search(LanguageModel& model, ReadPrompts prompts, const Options& options,
+                                            const std::vector<std::string>& keys) {
   if (options.beams > 1) return beam_search(model, std::move(prompts), options);
-
+  const auto count = static_cast<size_t>(prompts.lengths_B.size(0));
+  std::vector<std::vector<Hypothesis>> all(count, std::vector<Hypothesis>(static_cast<size_t>(options.n_best)));
   std::vector<Chain> chains;
   std::vector<int64_t> places;
   for (size_t b = 0; b < count; ++b) {
@@ -91,6 +94,22 @@ std::vector<std::vector<Hypothesis>> generate(LanguageModel& model, const torch:
   }
   select_rows(prompts, places);
   continue_chains(model, std::move(prompts), std::move(chains), options);
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::vector<Hypothesis>> generate(LanguageModel& model, const torch::Tensor& prompts_BTD,
+                                              const torch::Tensor& lengths_B, const Options& options,
+                                              const std::vector<std::string>& keys) {
+  torch::NoGradGuard no_grad;
+  const auto count = static_cast<size_t>(prompts_BTD.size(0));
+  check(options, count, keys.size());
+  if (count == 0 || options.max_new_tokens < 1)
+    return {count, std::vector<Hypothesis>(static_cast<size_t>(options.n_best))};
+  auto all = search(model, read_prompts(model, prompts_BTD, lengths_B), options, keys);
+  for (auto& hypotheses : all)
+    for (auto& hypothesis : hypotheses) hypothesis.text = text_of(hypothesis.ids, options);
   return all;
 }
 

@@ -8,10 +8,12 @@
 #include "src/base/fs.h"
 #include "src/base/json.h"
 #include "src/decode/choice.h"
+#include "src/decode/constraint.h"
 #include "src/decode/generate.h"
 #include "src/io/weights.h"
 #include "src/models/llama/build.h"
 #include "src/models/qwen/config.h"
+#include "src/text/tokenizer_config.h"
 #include "tests/parity/language_models/new_ids.h"
 #include "tests/parity/note.h"
 #include "tests/support.h"
@@ -117,6 +119,33 @@ TEST_P(DecodeParity, WhatIsDrawnFrom) {
 
 INSTANTIATE_TEST_SUITE_P(Models, DecodeParity, testing::Values("llama", "qwen2"),
                          [](const auto& info) { return info.param; });
+
+// As the tokenizers of Llama 3 and Qwen2 write them, and those of SentencePiece with a space before the first digit.
+TEST(Numbers, AreAllowedTokenByToken) {
+  USAM_NEEDS_ORACLES();
+  for (const char* folder : {"tok-llama3", "tok-qwen2", "tokenizers/llama2", "sentencepiece/llama2_bpe.model"}) {
+    const auto tokenizer = open_tokenizer((test::oracle_folder() / folder).string());
+    const auto number = decode::a_number(*tokenizer);
+    for (const char* text : {"7", "-12", "3.5", "100", "-0.25", "1234567.891"}) {
+      SCOPED_TRACE(testing::Message() << folder << " " << text);
+      decode::Ids ids;
+      for (const auto id : tokenizer->encode(text)) {
+        EXPECT_EQ(std::ranges::count(number->next(ids).ids, id), 1) << tokenizer->decode({id});
+        ids.push_back(id);
+      }
+      EXPECT_TRUE(number->next(ids).may_end);
+    }
+    for (const char* text : {"seven", "3,5", "--1", "1.2.3", ".5"}) {
+      decode::Ids ids;
+      bool is_allowed = true;
+      for (const auto id : tokenizer->encode(text)) {
+        is_allowed = is_allowed && std::ranges::count(number->next(ids).ids, id) > 0;
+        ids.push_back(id);
+      }
+      EXPECT_FALSE(is_allowed) << folder << " " << text;
+    }
+  }
+}
 
 }  // namespace
 }  // namespace usam

@@ -82,7 +82,7 @@ class Bench:
     def start(self, more: dict[str, str], run: pathlib.Path, core: int) -> subprocess.Popen:
         config = run.with_suffix(".yaml")
         config.write_text(CONFIG.format(run=run, folder=self.folder, steps=self.args.steps, batch=self.args.batch, negatives=self.args.negatives))
-        return subprocess.Popen(["taskset", "-c", str(core), f"{self.args.programs}/usam-train", str(config)], stderr=open(f"{run}.{core}.log", "w"),
+        return subprocess.Popen(["taskset", "-c", str(core % os.cpu_count()), f"{self.args.programs}/usam-train", str(config)], stderr=open(f"{run}.{core}.log", "w"),
                                 env=os.environ | {"OMP_NUM_THREADS": "1"} | more)
 
     def throughput(self, run: pathlib.Path) -> tuple[float, float]:
@@ -116,7 +116,7 @@ def main() -> None:
     ap.add_argument("--clips", type=float, nargs=2, default=(2, 4), metavar=("SHORTEST", "LONGEST"), help="seconds")
     ap.add_argument("--negatives", default="micro_batch", choices=("micro_batch", "ranks"))
     args = ap.parse_args()
-    layouts = {"one process": (1, 1), "two independent processes": (1, 2), "two ranks": (2, 1)}
+    layouts = {"one process": (1, 1), "two independent processes": (1, 2), "two ranks": (2, 1), "four ranks, two a core": (4, 1)}
     best: dict[str, tuple[float, float]] = {}
     with tempfile.TemporaryDirectory(prefix="usam-ranks-") as name:
         folder = pathlib.Path(name)

@@ -62,9 +62,9 @@ def main():
     # node's adapters share the data, not its GPUs.
     inside = 300e9
     links = {"400 Gb/s for each of 8 GPUs": min(inside, 8 * 45e9), "400 Gb/s for each node": 45e9, "100 Gb/s for each node": 11e9}
-    for train in ("lora", "full"):
+    for train, title in (("lora", "LoRA of rank 8"), ("full", "Fully trained")):
         sizes, compute = llama_8b(train), flops[train] / rate
-        print(f"\n{train}: {compute:.3f} s of compute a micro-batch, two micro-batches a step\n")
+        print(f"\n{title}: {compute:.3f} s of compute a micro-batch, two micro-batches a step\n")
         nodes = (1, 2, 4, 8, 16, 30)
         print("| strategy | network between nodes | sent by a rank, GB | " + " | ".join(f"{n} node{'s' * (n > 1)}" for n in nodes) + " |")
         print("| --- | --- | ---: |" + " ---: |" * len(nodes))

@@ -128,13 +128,14 @@ class Decoder {
   void add(Share& share, const data::Batch& loaded, const data::Source& source) {
     const auto batch = loaded.to(recipe_.module().parameters().front().device());
     const auto has_tags = [&](int64_t row) { return !source.row(row).tags.empty(); };
-    const auto texts = answers_->generate(batch, config_.evaluate.max_new_tokens);
+    const auto hypotheses = answers_->generate(batch, decoding_options(config_.evaluate));
     const auto scores = std::ranges::any_of(batch.rows, has_tags) ? answers_->score(batch, candidates_)
                                                                   : std::vector<std::vector<double>>{};
-    const auto explained = explains_ ? answers_->explain(batch) : std::vector<Json>(texts.size());
-    for (size_t i = 0; i < texts.size(); ++i) {
+    const auto explained = explains_ ? answers_->explain(batch) : std::vector<Json>(hypotheses.size());
+    for (size_t i = 0; i < hypotheses.size(); ++i) {
       const auto row = batch.rows[i];
-      share.answers.push_back({row, texts[i], has_tags(row) ? scores[i] : std::vector<double>{}, explained[i]});
+      share.answers.push_back(
+          {row, hypotheses[i].front().text, has_tags(row) ? scores[i] : std::vector<double>{}, explained[i]});
     }
   }
 

@@ -210,15 +210,13 @@ Sequence UsamRecipe::prompt_sequence(const data::Batch& batch) {
   return lay_out({model_->embed(batch.field("left")), audio, model_->embed(batch.field("right"))});
 }
 
-std::vector<std::string> UsamRecipe::generate(const data::Batch& batch, int64_t max_new_tokens) {
+std::vector<std::vector<decode::Hypothesis>> UsamRecipe::generate(const data::Batch& batch,
+                                                                  const decode::Options& options) {
   torch::NoGradGuard no_grad;
   const auto prompt = prompt_sequence(batch);
-  std::vector<std::string> texts;
-  const decode::Options options{.max_new_tokens = max_new_tokens, .eos = eos_};
-  for (const auto& hypotheses : decode::generate(*model_->llm, prompt.embeds_BTD, prompt.lengths_B, options)) {
-    texts.push_back(tokenizer_->decode(hypotheses.front().ids));
-  }
-  return texts;
+  auto search = options;
+  search.eos = eos_, search.tokenizer = tokenizer_;
+  return decode::generate(*model_->llm, prompt.embeds_BTD, prompt.lengths_B, search, batch.keys);
 }
 
 std::vector<std::vector<double>> UsamRecipe::score(const data::Batch& batch,

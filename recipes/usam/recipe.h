@@ -32,13 +32,14 @@ class UsamRecipe final : public Recipe, public Answers {
   void save_assets(const std::string& folder, const io::NamedTensors& values) const override;
   void check_assets(const std::string& folder) const override;
 
-  std::vector<std::string> generate(const data::Batch& batch, int64_t max_new_tokens) override;
+  std::vector<std::vector<decode::Hypothesis>> generate(const data::Batch& batch,
+                                                        const decode::Options& options) override;
   std::vector<std::vector<double>> score(const data::Batch& batch, const std::vector<std::string>& candidates) override;
 
   // {"seconds", "scores", "kept": of each audio token, with the sample's own text; "gates": mean weight of each expert}
   std::vector<Json> explain(const data::Batch& batch) override;
   const UsamModel& model() const { return *model_; }
-  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const Tokenizer& tokenizer() const override { return *tokenizer_; }
 
  private:
   data::Example make_example(const data::Row& row, const data::Clip& clip) const;

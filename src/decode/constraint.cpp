@@ -41,6 +41,8 @@ class OneOf final : public Constraint {
   std::vector<Node> nodes_;
 };
 
+constexpr std::string_view kDigits = "0123456789";
+
 struct Reading {
   bool is_begun = false;  // a number can begin so
   bool is_whole = false;
@@ -48,7 +50,7 @@ struct Reading {
 
 Reading read_number(std::string_view text) {
   const auto skip_digits = [&] {
-    const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const size_t digits = std::min(text.find_first_not_of(kDigits), text.size());
     text.remove_prefix(digits);
     return digits > 0;
   };
@@ -78,7 +80,9 @@ class Number final : public Constraint {
       const auto text = tokenizer.decode(both);
       if (text.starts_with(before)) add(later_, id, text.substr(before.size()));
     }
-    if (next({}).ids.empty()) user_error("The tokenizer has no digits, so an answer cannot be a number.");
+    const auto has_digit = [](const Piece& piece) { return piece.text.find_first_of(kDigits) != std::string::npos; };
+    if (std::ranges::none_of(later_, has_digit))
+      user_error("The tokenizer has no digits, so an answer cannot be a number.");
   }
   Next next(const Ids& ids) const override {
     const auto text = without_space(tokenizer_.decode(ids));

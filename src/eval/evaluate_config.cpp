@@ -21,11 +21,13 @@ void describe(Fields& f, EvaluateConfig& c) {
            "how BLEU cuts text into words")
       .resumable();
   f("max_new_tokens", c.max_new_tokens, "longest answer in tokens").at_least(1).resumable();
+  f("decoding", c.decoding, "how answers are searched for");
   f("batch_rows", c.batch_rows, "clips decoded together").at_least(1).resumable();
   f("tags", c.tags, "file of candidate tags, one a line; without it the union over the rows evaluated")
       .must_exist()
       .resumable();
   f.rule([&c]() -> std::string {
+    if (c.decoding.min_new_tokens > c.max_new_tokens) return "`decoding.min_new_tokens` is above `max_new_tokens`.";
     if (c.spelling.empty() || c.normalizer == "whisper_en") return "";
     return "`spelling` serves the normalizer whisper_en only.";
   });

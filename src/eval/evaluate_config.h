@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "src/base/config.h"
+#include "src/eval/decoding_config.h"
 #include "src/eval/task_metrics.h"
 
 namespace usam::eval {
@@ -14,6 +15,7 @@ struct EvaluateConfig {
   Path spelling;  // normalizer.json of a Whisper checkpoint, for whisper_en
   text::BleuTokens bleu_tokens = text::BleuTokens::k13a;
   int64_t max_new_tokens = 200;
+  DecodingConfig decoding;
   int64_t batch_rows = 16;  // clips decoded together
   Path tags;                // candidate tags, one a line; empty: the union over the rows evaluated
 };

@@ -1,6 +1,7 @@
 // usam-train, usam-eval and usam-generate from start to end, with what they leave behind.
 #include <unistd.h>
 #include <csignal>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -83,6 +84,60 @@ TEST_F(Programs, TrainEvaluateAndAnswer) {
         Json::parse(line),
         (Json{{"audio", std::string("CORPUS/") + key + ".wav"}, {"task", "ASR"}, {"text", hypothesis.at("hyp")}}));
   }
+}
+
+TEST_F(Programs, AnswersAreSearchedForAsAsked) {
+  ASSERT_EQ(train_tiny().code, 0);
+  const auto answer = [&](const std::string& options) {
+    return run(USAM_GENERATE, "--checkpoint " + path("run/best") + " --task ASR " + options);
+  };
+  const auto lines_of = [](const std::string& output) {
+    std::map<std::string, std::string> lines;  // by their audio
+    std::istringstream in(output);
+    for (std::string line; std::getline(in, line);) lines[Json::parse(line).at("audio").get<std::string>()] = line;
+    return lines;
+  };
+  const auto one = corpus_.path("test0.wav"), other = corpus_.path("test3.wav");
+
+  const auto beams = answer("--beams 3 --n-best 2 --log-probs --length-penalty 0.5 " + one);
+  ASSERT_EQ(beams.code, 0) << beams.errors;
+  const auto line = Json::parse(beams.output);
+  ASSERT_EQ(line.at("n_best").size(), 2U);
+  EXPECT_EQ(line.at("n_best")[0], (Json{{"text", line.at("text")},
+                                        {"log_prob", line.at("log_prob")},
+                                        {"mean_log_prob", line.at("mean_log_prob")}}));
+  EXPECT_LT(line.at("log_prob").get<double>(), line.at("mean_log_prob").get<double>());
+  EXPECT_LT(line.at("mean_log_prob").get<double>(), 0);
+
+  const std::string draws = "--temperature 3 --top-p 0.99 --max-new-tokens 8 --seed ";
+  const auto both = answer(draws + "1 " + one + " " + other), turned = answer(draws + "1 " + other + " " + one);
+  ASSERT_EQ(both.code, 0) << both.errors;
+  EXPECT_EQ(lines_of(both.output).size(), 2U);
+  EXPECT_EQ(lines_of(both.output), lines_of(turned.output));
+  EXPECT_NE(both.output, answer(draws + "2 " + one + " " + other).output);
+
+  const auto labelled = answer("--label one --label 'two of them' " + one);
+  ASSERT_EQ(labelled.code, 0) << labelled.errors;
+  EXPECT_EQ((std::set<std::string>{"one", "two of them"}).count(Json::parse(labelled.output).at("text")), 1U)
+      << labelled.output;
+
+  const auto number = answer("--number " + one);  // the corpus that the tokenizer was trained on has none
+  EXPECT_EQ(number.code, 2);
+  EXPECT_NE(number.errors.find("The tokenizer has no digits, so an answer cannot be a number.\n"), std::string::npos)
+      << number.errors;
+  EXPECT_EQ(answer("--n-best 2 " + one).errors, "--n-best 2 needs as many --beams, or a --temperature to draw them.\n");
+  const auto cut = answer("--label 'two of them' --max-new-tokens 1 " + one);
+  EXPECT_EQ(cut.code, 2);
+  EXPECT_NE(cut.errors.find(": --max-new-tokens 1 would cut it.\n"), std::string::npos) << cut.errors;
+  const auto refused = answer("--top-k 5 " + one);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.errors.find("`top_k` and `top_p` limit what is drawn: they need a `temperature` above 0."),
+            std::string::npos)
+      << refused.errors;
+
+  const auto evaluated = evaluate("configs/tests/tiny.yaml run.dir=" + path("run") +
+                                  " evaluate.decoding.beams=3 evaluate.decoding.repetition_penalty=1.5");
+  ASSERT_EQ(evaluated.code, 0) << evaluated.errors;
 }
 
 TEST_F(Programs, AFinishedRunSaysSoAndNoneIsRefused) {

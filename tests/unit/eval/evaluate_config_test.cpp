@@ -35,6 +35,31 @@ TEST(EvaluateConfig, RefusesWhatCannotWork) {
   EXPECT_NE(message("{tags: none.txt}").find("none.txt"), std::string::npos);
 }
 
+TEST(DecodingConfig, IsRefusedWhereItMakesNoSense) {
+  test::TemporaryFolder folder;
+  const auto message = [&](const std::string& yaml) {
+    return test::message_of([&] { parsed(folder, "{max_new_tokens: 30, decoding: " + yaml + "}"); });
+  };
+  for (const char* good : {"{}", "{beams: 4, length_penalty: 0.5, repetition_penalty: 1.2, min_new_tokens: 30}",
+                           "{temperature: 0.7, top_k: 5, top_p: 0.9, seed: 3, stop: [end, the]}"})
+    EXPECT_EQ(message(good), "");
+  const std::pair<const char*, const char*> refused[] = {
+      {"{beams: 2, temperature: 1}",
+       "`beams` search for the likeliest answer, `temperature` draws one: use one of them."},
+      {"{top_k: 5}", "`top_k` and `top_p` limit what is drawn: they need a `temperature` above 0."},
+      {"{top_p: 0.9}", "`top_k` and `top_p` limit what is drawn: they need a `temperature` above 0."},
+      {"{length_penalty: 2}", "`length_penalty` ranks beams: it needs `beams` above 1."},
+      {"{stop: [a, '']}", "`stop` holds an empty text, which every answer begins with."},
+      {"{min_new_tokens: 31}", "`decoding.min_new_tokens` is above `max_new_tokens`."},
+      {"{beams: 0}", "decoding.beams"},
+      {"{repetition_penalty: 0}", "decoding.repetition_penalty"},
+      {"{temperature: -1}", "decoding.temperature"},
+      {"{top_p: 1.1}", "decoding.top_p"},
+      {"{seed: -1}", "decoding.seed"}};
+  for (const auto& [yaml, sentence] : refused)
+    EXPECT_NE(message(yaml).find(sentence), std::string::npos) << message(yaml);
+}
+
 TEST(ReadTags, KeepsTheFilesOrder) {
   test::TemporaryFolder folder;
   EXPECT_EQ(read_tags(folder.write("tags.txt", "piano\n\n hit hat \r\ndrum")),

@@ -86,6 +86,24 @@ TEST_F(AnswersTest, AreAsLongAsTheConfigSays) {
   }
 }
 
+TEST_F(AnswersTest, AreSearchedForAsTheConfigSays) {
+  const auto texts_with = [&](const std::string& decoding) {
+    auto run = tiny(kUntied + std::vector<std::string>{"evaluate.max_new_tokens=12", "evaluate.decoding=" + decoding});
+    const auto ids = letters(run.recipe->tokenizer());
+    say(run, ids[0], ids[1]);
+    return texts(run);
+  };
+  const auto free = texts_with("{}");
+  const auto stop = free[0].substr(4, 3);
+  const auto stopped = texts_with("{stop: ['" + stop + "']}");
+  EXPECT_LT(stopped[0].size(), free[0].size());
+  for (size_t i = 0; i < free.size(); ++i) EXPECT_EQ(stopped[i], free[i].substr(0, free[i].find(stop)));
+  const auto drawn = texts_with("{temperature: 100}");
+  EXPECT_NE(drawn, free);
+  EXPECT_EQ(drawn, texts_with("{temperature: 100}"));
+  EXPECT_NE(drawn, texts_with("{temperature: 100, seed: 3}"));
+}
+
 // Special tokens stayed in the hypotheses of the published code (defect 24).
 TEST_F(AnswersTest, HoldNoSpecialTokens) {
   auto run = tiny(kUntied);
@@ -162,7 +180,10 @@ TEST_F(AnswersTest, PromptsAndTokenizerComeFromTheCheckpoint) {
   EXPECT_EQ(recipe->tokenizer().decode(ids("left")), "Now say: ");
   EXPECT_EQ(recipe->tokenizer().decode(ids("right")), " Write it: ");
   trained.recipe->train(false);
-  EXPECT_EQ(recipe->generate(batch, 8), trained.recipe->generate(batch, 8));
+  const auto answers = recipe->generate(batch, {.max_new_tokens = 8});
+  const auto expected = trained.recipe->generate(batch, {.max_new_tokens = 8});
+  ASSERT_EQ(answers.size(), expected.size());
+  for (size_t i = 0; i < answers.size(); ++i) EXPECT_EQ(answers[i][0].text, expected[i][0].text);
 }
 
 // Weights that a checkpoint was trained on and does not hold may not change under it.

@@ -1,0 +1,21 @@
+#include "recipes/answers.h"
+
+namespace usam::recipes {
+
+decode::Options decoding_options(const eval::EvaluateConfig& config) {
+  const auto& given = config.decoding;
+  decode::Options options;
+  options.max_new_tokens = config.max_new_tokens;
+  options.min_new_tokens = given.min_new_tokens;
+  options.repetition_penalty = given.repetition_penalty;
+  options.temperature = given.temperature;
+  options.top_k = given.top_k;
+  options.top_p = given.top_p;
+  options.seed = static_cast<uint64_t>(given.seed);
+  options.beams = given.beams;
+  options.length_penalty = given.length_penalty;
+  options.stop = given.stop;
+  return options;
+}
+
+}  // namespace usam::recipes

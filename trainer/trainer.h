@@ -110,10 +110,10 @@ class Trainer {
   IntervalClock interval_;
   std::unique_ptr<Reach> reach_;         // up to the first step's last backward pass
   std::unique_ptr<RankFile> rank_file_;  // inside run()
-  std::unique_ptr<Recorder> recorder_;  // on the first rank, inside run()
+  std::unique_ptr<Recorder> recorder_;   // on the first rank, inside run()
   std::unique_ptr<BatchStream> stream_;
   std::vector<std::string> keys_under_way_;  // of the micro-batch being computed, for messages
-  int64_t step_under_way_ = 0;  // or just ended, while a run evaluates and saves
+  int64_t step_under_way_ = 0;               // or just ended, while a run evaluates and saves
   RunState state_;
   int64_t total_ = 0;
   std::optional<Best> saved_best_;  // the best state that a checkpoint holds

@@ -171,8 +171,10 @@ Figures Trainer::evaluate() {
   skips.check(counts, 0, *parts_.valid, 0, *parts_.ranks);
   Figures figures = tally.figures(counts, *parts_.ranks);
   at("figures of the evaluation", {}, 10);
-  if (parts_.task_figures)
+  if (parts_.task_figures) {
+    AutocastScope autocast(parts_.device, config_.precision);  // what fsdp fetches has its type
     for (const auto& [name, value] : parts_.task_figures()) figures.values[name] = value;
+  }
   parallel_->leave();
   parts_.recipe->train(true);
   return figures;

@@ -60,6 +60,17 @@ TEST_F(Strategies, DecodeDuringEvaluation) {
   EXPECT_EQ(ours.back().at("eval").at("tasks/error"), theirs.back().at("eval").at("tasks/error"));
 }
 
+TEST_F(Strategies, TrainInBf16) {
+  const std::string more = "trainer.best.metric=tasks/error trainer.precision=bf16 recipe.llm.train=full ";
+  const auto one = run("env OMP_NUM_THREADS=1", command("one", more + "trainer.accumulate=2"));
+  ASSERT_EQ(one.code, 0) << one.errors;
+  expect_done(run_ranks(2, free_port(), command("two", more + "trainer.accumulate=1 parallel.strategy=fsdp")));
+  const auto ours = json_lines_of(path("two/metrics.jsonl")), theirs = json_lines_of(path("one/metrics.jsonl"));
+  ASSERT_EQ(ours.size(), theirs.size());
+  EXPECT_NEAR(ours[0].at("loss").get<double>(), theirs[0].at("loss").get<double>(), 1e-3);
+  EXPECT_NEAR(ours.back().at("eval").at("loss").get<double>(), theirs.back().at("eval").at("loss").get<double>(), 0.02);
+}
+
 // Rank 1's only micro-batch of an epoch's last step does not exist: it computes on silence, without effect.
 TEST_F(Strategies, ARankWithoutSamplesTakesPart) {
   const auto one = run("env OMP_NUM_THREADS=1", command("one", "trainer.accumulate=2 data.batch.rows=5"));

@@ -5,8 +5,18 @@
 #include <exception>
 
 #include "src/base/error.h"
+#include "src/base/log.h"
 
 namespace usam {
+namespace {
+
+// Torch's errors carry the stack that they came from, which tells a user nothing; USAM_LOG=debug shows it.
+std::string message_of(const std::exception& e) {
+  const std::string text = e.what();
+  return log::level() == log::Level::kDebug ? text : text.substr(0, text.find("\nException raised from "));
+}
+
+}  // namespace
 
 int run_program(const std::function<int()>& program) {
   std::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is an error of the write, as a full disk is
@@ -16,7 +26,7 @@ int run_program(const std::function<int()>& program) {
     std::fprintf(stderr, "%s\n", e.what());
     return kUserError;
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "usam failed: %s\n", e.what());
+    std::fprintf(stderr, "usam failed: %s\n", message_of(e).c_str());
     return kFailed;
   } catch (...) {
     std::fprintf(stderr, "usam failed with an exception of an unknown type.\n");

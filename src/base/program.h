@@ -11,7 +11,7 @@ inline constexpr int kUserError = 2;   // a mistake that the user can mend; CLI1
 inline constexpr int kPreempted = 75;  // stopped by a signal with everything saved: run again to continue
 
 // The body of a main(): runs `program` and gives its exit code. A UserError is printed to standard error as it is and
-// gives 2, any other exception gives 1.
+// gives 2, any other exception gives 1; torch's stack traces are shown under USAM_LOG=debug alone.
 int run_program(const std::function<int()>& program);
 
 // "usam 0.1.0 (1071a65)": the project's version and the commit it was configured from.

@@ -29,6 +29,9 @@ TEST(Program, ExitCodes) {
   Outcome failure = outcome([]() -> int { internal_error("broken"); });
   EXPECT_EQ(failure.code, 1);
   EXPECT_EQ(failure.text, "usam failed: broken\n");
+  Outcome torchs =
+      outcome([]() -> int { throw std::runtime_error("no kernel\nException raised from f at g:1\nframe #0"); });
+  EXPECT_EQ(torchs.text, "usam failed: no kernel\n");
   Outcome odd = outcome([]() -> int { throw 3; });
   EXPECT_EQ(odd.code, 1);
   EXPECT_EQ(odd.text, "usam failed with an exception of an unknown type.\n");

@@ -54,13 +54,21 @@ class PeftRoundTrip : public testing::Test {
     return lora;
   }
 
+  // A model's values as a checkpoint has them, where the model stands in the recipe.
+  static io::NamedTensors values_of(const torch::nn::Module& model, const std::string& prefix) {
+    io::NamedTensors values;
+    for (const auto& parameter : model.named_parameters())
+      values.emplace_back(prefix + parameter.key(), parameter.value());
+    return values;
+  }
+
   void language_model(const std::string& name) {
     const auto model = inspect::open_language_model(base(name));
     recipes::LlmSlot slot;
     slot.part = part_of(language_model_registry(), name);
     slot.train = recipes::Train::kLora;
     slot.lora = update(*model, {"q_proj", "self_attn.v_proj", "down_proj"});
-    recipes::save_adapter(slot, *model, path(name));
+    recipes::save_adapter(slot, values_of(*model, "llm."), path(name));
     const auto ids = torch::randint(model->vocab_size(), {2, 9});
     const auto logits = logits_of_rows(*model, ids);
     expect(name, {{"kind", "adapter"}, {"base", base(name)}, {"folder", path(name + "/adapter")}}, {{"ids", ids}},
@@ -79,12 +87,12 @@ class PeftRoundTrip : public testing::Test {
     slot.train = recipes::Train::kLora;
     const auto model = encoder_registry().build(slot.part, {.name = name});
     slot.lora = update(*model, {"q_proj", "v_proj"});
-    recipes::save_adapter(slot, *model, path(name));
+    recipes::save_adapter(slot, name, *model, values_of(*model, "encoders." + name + "."), path(name));
     const torch::NoGradGuard no_grad;
     const auto states = model->forward(features_BTM, torch::tensor({features_BTM.size(1)}), false).last_BTD;
     const auto features = features_BTM.dim() == 3 ? features_BTM.transpose(1, 2).contiguous() : features_BTM;
-    expect(name, {{"kind", "encoder"}, {"base", base(name)}, {"folder", path(name)}}, {{"features", features}},
-           "states", states);
+    expect(name, {{"kind", "encoder"}, {"base", base(name)}, {"folder", path(name + "/adapter/" + name)}},
+           {{"features", features}}, "states", states);
   }
 
   // Merges an adapter of make_adapters.py; transformers must compute what peft computed unmerged.
@@ -139,7 +147,7 @@ TEST_F(PeftRoundTrip, TheDriftIsThatOfTheTypeStored) {
     slot.part = part_of(language_model_registry(), name);
     slot.train = recipes::Train::kLora;
     slot.lora = update(*model, {"q_proj", "down_proj"});
-    recipes::save_adapter(slot, *model, path(name));
+    recipes::save_adapter(slot, values_of(*model, "llm."), path(name));
     const std::string output = std::string("merged-") + name;
     const Json report = merged(name, path(name) + "/adapter", output);
     const auto ids = torch::tensor(report.at("ids").get<std::vector<int64_t>>(), torch::kInt64).unsqueeze(0);

@@ -129,7 +129,8 @@ void Heartbeat::guard() {
   changed_.wait_for(lock, grace, [this] { return has_left_ || is_told_; });
   if (is_told_) changed_.wait_for(lock, patience_.for_signs, [this] { return has_left_; });
   if (has_left_) return;
-  if (!is_told_) log::error("{}", tell());
+  // What diagnosis() gave is not written yet: its caller still takes things apart, and may wait for the store there.
+  log::error("{}", is_told_ ? message_ : tell());
   _exit(kFailed);
 }
 
@@ -292,7 +293,7 @@ void Heartbeat::note(Loss loss) {
   changed_.notify_all();
 }
 
-std::string Heartbeat::tell() {
+const std::string& Heartbeat::tell() {
   is_told_ = true;
   const auto is_lost = [this](int64_t rank) {
     return std::find(loss_->ranks.begin(), loss_->ranks.end(), rank) != loss_->ranks.end();
@@ -300,9 +301,10 @@ std::string Heartbeat::tell() {
   int64_t first = 0;
   while (is_lost(first)) ++first;
   if (first == seat_.rank && !loss_->table.empty()) log::error("{}", loss_->table);
-  if (is_lost(seat_.rank)) return loss_->sentence;
-  return fmt::format("{} Rank {} was at {} and cannot go on.", loss_->sentence, seat_.rank,
-                     post_.view().activity.text());
+  message_ = loss_->sentence;
+  if (!is_lost(seat_.rank))
+    message_ += fmt::format(" Rank {} was at {} and cannot go on.", seat_.rank, post_.view().activity.text());
+  return message_;
 }
 
 std::string Heartbeat::diagnosis() {

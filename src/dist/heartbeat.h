@@ -78,7 +78,7 @@ class Heartbeat {
   Loss left(int64_t rank, const std::string& sign) const;
   Loss store_is_gone(const std::string& how) const;
   std::string table(const std::vector<std::string>& signs, const std::vector<int64_t>& lost) const;
-  std::string tell();  // the message of loss_; the lock is held
+  const std::string& tell();  // the message of loss_; the lock is held
   Clock::duration limit(const Activity& activity) const { return patience_.for_others * activity.slowness; }
   bool keeps_store() const { return seat_.keeper.empty() && seat_.rank == 0; }
 
@@ -96,6 +96,7 @@ class Heartbeat {
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::optional<Loss> loss_;
+  std::string message_;     // as told
   std::string first_sign_;  // of the first rank, by whom the store mostly is
   Clock::time_point answered_at_ = Clock::now();
   bool asked_ = false, is_told_ = false, ends_ = false, has_left_ = false;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 
 #include "src/base/error.h"
@@ -15,20 +14,6 @@ namespace usam {
 namespace {
 
 namespace fs = std::filesystem;
-
-Json read_json(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) user_error("{} is missing.", path.string());
-  try {
-    return Json::parse(in);
-  } catch (const Json::exception& e) {
-    user_error("{} is not valid JSON: {}", path.string(), e.what());
-  }
-}
-
-std::string shape_text(const torch::Tensor& tensor) {
-  return fmt::format("{} ({})", std::string(c10::toString(tensor.scalar_type())), fmt::join(tensor.sizes(), ", "));
-}
 
 }  // namespace
 
@@ -46,7 +31,7 @@ Json to_json(const RunState& s) {
 
 RunState read_run_state(const std::string& checkpoint) {
   const fs::path path = fs::path(checkpoint) / "state.json";
-  const Json json = read_json(path);
+  const Json json = read_json(path.string());
   try {
     RunState s;
     s.step = json.at("step");
@@ -134,7 +119,9 @@ void restore_tensors(const io::NamedTensors& targets, const std::string& path) {
     }
     const torch::Tensor stored = file.get(name);
     if (stored.sizes() != target.sizes() || stored.scalar_type() != target.scalar_type())
-      problems.push_back(fmt::format("{}: expected {}, got {}", name, shape_text(target), shape_text(stored)));
+      problems.push_back(fmt::format("{}: expected {}, got {}", name,
+                                     kind_text(target.scalar_type(), target.sizes().vec()),
+                                     kind_text(stored.scalar_type(), stored.sizes().vec())));
   }
   for (const std::string& name : file.names())
     if (!wanted.contains(name)) problems.push_back(fmt::format("{}: in the file, but not in this run", name));

@@ -23,13 +23,7 @@ constexpr const char* kCheckpoint = "checkpoint";
 constexpr const char* kExport = "export";
 
 Json read_manifest(const fs::path& folder) {
-  const std::string path = (folder / kManifest).string();
-  if (!fs::exists(path)) user_error("{} is missing.", path);
-  try {
-    return Json::parse(read_file(path));
-  } catch (const Json::exception& e) {
-    user_error("{} is not valid JSON: {}", path, e.what());
-  }
+  return read_json((folder / kManifest).string());
 }
 
 // How many files the optimizer's state was written as, from the name of one of them: "optimizer-00001-of-00004".
@@ -62,6 +56,15 @@ std::string file_problem(const fs::path& path, const std::string& name, const Js
 }
 
 }  // namespace
+
+Json read_json(const std::string& path) {
+  if (!fs::exists(path)) user_error("{} is missing.", path);
+  try {
+    return Json::parse(read_file(path));
+  } catch (const Json::exception& e) {
+    user_error("{} is not valid JSON: {}", path, e.what());
+  }
+}
 
 Json describe_files(const std::string& folder, const std::vector<std::string>& names) {
   Json files = Json::object();

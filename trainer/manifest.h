@@ -9,6 +9,8 @@ namespace usam {
 
 enum class FolderKind { kCheckpoint, kExport };
 
+// A JSON file of such a folder. UserError where it is missing or is no JSON.
+Json read_json(const std::string& path);
 // Syncs files of a folder (names relative to it) and the folders that they stand in, and describes them:
 // {name: {"bytes", "sha256"}}.
 Json describe_files(const std::string& folder, const std::vector<std::string>& names);

@@ -35,10 +35,6 @@ int64_t end_of(const TensorPiece& piece) {
   return piece.begin + piece.values.numel();
 }
 
-std::string kind_text(torch::ScalarType dtype, const std::vector<int64_t>& shape) {
-  return fmt::format("{} ({})", std::string(c10::toString(dtype)), fmt::join(shape, ", "));
-}
-
 // An entry's name taken apart.
 struct EntryName {
   std::string tensor;
@@ -153,6 +149,10 @@ bool is_optimizer_file(const std::string& name) {
 }
 
 }  // namespace
+
+std::string kind_text(torch::ScalarType dtype, const std::vector<int64_t>& shape) {
+  return fmt::format("{} ({})", std::string(c10::toString(dtype)), fmt::join(shape, ", "));
+}
 
 std::vector<TensorPiece> whole_pieces(const io::NamedTensors& tensors) {
   std::vector<TensorPiece> pieces;

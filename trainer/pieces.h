@@ -20,6 +20,8 @@ struct TensorPiece {
   int64_t begin = 0;
   std::vector<int64_t> shape;  // of the whole tensor
 };
+// "Float (3, 4)", for messages.
+std::string kind_text(torch::ScalarType dtype, const std::vector<int64_t>& shape);
 std::vector<TensorPiece> whole_pieces(const io::NamedTensors& tensors);
 
 // The name of the file that rank `rank` writes, where `files` ranks write one each.

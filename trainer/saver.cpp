@@ -8,17 +8,12 @@
 #include "src/base/fs.h"
 #include "src/base/text.h"
 #include "src/dist/gather.h"
+#include "src/tensor/host_copy.h"
 
 namespace usam {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A copy in host memory, row by row whatever the order of the original.
-torch::Tensor on_host(const torch::Tensor& tensor) {
-  torch::NoGradGuard no_grad;
-  return torch::empty(tensor.sizes(), tensor.options().device(torch::kCPU).requires_grad(false)).copy_(tensor);
-}
 
 // What a stage tells when it is over: {..., "problem"}. Texts of the system may hold bytes that are not UTF-8.
 std::string report(const std::function<Json()>& work) {
@@ -77,7 +72,7 @@ void Saver::start(CheckpointParts parts, const std::string& problem) {
   } else if (writes) {
     if (!is_first()) parts.model.clear();
     if (in_background_)
-      for (TensorPiece& piece : parts.optimizer) piece.values = on_host(piece.values);
+      for (TensorPiece& piece : parts.optimizer) piece.values = host_copy(piece.values);
     auto work = [run = run_, parts = std::move(parts), rank = ranks_->rank(), world = ranks_->world()] {
       return Json{{"files", write_share(run, parts, rank, world)}};
     };

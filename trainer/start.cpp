@@ -3,6 +3,7 @@
 
 #include "src/base/error.h"
 #include "src/base/log.h"
+#include "src/tensor/host_copy.h"
 #include "trainer/precision.h"
 #include "trainer/trainer.h"
 
@@ -100,8 +101,7 @@ std::vector<TensorPiece> Trainer::optimizer_state() const {
 io::NamedTensors Trainer::model_values() {
   io::NamedTensors values = parallel_->host_values();
   if (is_first())
-    for (const auto& [name, tensor] : parts_.recipe->statistics())
-      values.emplace_back(name, tensor.detach().to(torch::kCPU, tensor.scalar_type(), false, /*copy=*/true));
+    for (const auto& [name, tensor] : parts_.recipe->statistics()) values.emplace_back(name, host_copy(tensor));
   return values;
 }
 

@@ -2,10 +2,9 @@
 
 #include <fmt/ranges.h>
 
-#include <map>
-
 #include "src/dist/flat.h"
 #include "src/dist/gradient_sum.h"
+#include "src/tensor/host_copy.h"
 
 namespace usam::dist {
 namespace {
@@ -37,8 +36,7 @@ class Ddp : public DataParallel {
   NamedParameters host_values() override {
     NamedParameters values;
     if (ranks_->rank() != 0) return values;
-    for (const auto& [name, parameter] : trained_)
-      values.emplace_back(name, parameter.detach().to(torch::kCPU, parameter.scalar_type(), false, /*copy=*/true));
+    for (const auto& [name, parameter] : trained_) values.emplace_back(name, host_copy(parameter));
     return values;
   }
 
@@ -72,11 +70,13 @@ class Zero1 final : public Ddp {
 
   void finish() override {
     Ddp::finish();
-    std::map<std::string, torch::Tensor> gradients;
-    for (const auto& [name, parameter] : trained_) gradients[name] = parameter.grad();
-    for (Piece& piece : pieces_)
-      piece.values.mutable_grad() =
-          gradients.at(piece.name).reshape(-1).narrow(0, piece.begin, piece.values.numel()).view(piece.values.sizes());
+    size_t next = 0;
+    for (const Flat& flat : flats_)
+      for (const auto& [name, parameter] : flat.parameters()) {
+        const Piece& piece = pieces_[next++];
+        piece.values.mutable_grad() =
+            parameter.grad().reshape(-1).narrow(0, piece.begin, piece.values.numel()).view(piece.values.sizes());
+      }
   }
 
   void updated() override {

@@ -8,6 +8,7 @@
 
 #include "src/dist/flat.h"
 #include "src/tensor/block.h"
+#include "src/tensor/host_copy.h"
 
 namespace usam::dist {
 namespace {
@@ -80,19 +81,13 @@ class Shard {
   }
   void clear_gradient() {
     gradient_ = torch::Tensor();
-    for (torch::Tensor parameter : parameters()) parameter.mutable_grad() = torch::Tensor();
+    for (const auto& [name, parameter] : flat_.parameters()) parameter.mutable_grad() = torch::Tensor();
   }
   void need_gradient() {
     if (!gradient_.defined()) gradient_ = torch::zeros_like(own_);
   }
 
  private:
-  std::vector<torch::Tensor> parameters() const {
-    std::vector<torch::Tensor> all;
-    for (const auto& [name, parameter] : flat_.parameters()) all.push_back(parameter);
-    return all;
-  }
-
   Flat flat_;
   Communicator& ranks_;
   torch::Tensor own_, gradient_;  // chunk
@@ -309,8 +304,7 @@ class Fsdp final : public DataParallel {
       ranks_->start_gather(whole, shard.own())->wait();
       if (ranks_->rank() != 0) return;
       for (size_t i = 0; i < shard.flat().parameters().size(); ++i)
-        values.emplace_back(shard.flat().parameters()[i].first,
-                            shard.flat().place(whole, i).to(torch::kCPU, whole.scalar_type(), false, /*copy=*/true));
+        values.emplace_back(shard.flat().parameters()[i].first, host_copy(shard.flat().place(whole, i)));
     });
     return values;
   }

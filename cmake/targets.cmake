@@ -1,5 +1,5 @@
 # usam_library(NAME SOURCES... [TORCH] [LINK ...]): one static library per folder; includes are written from the tree's root.
-# usam_test(NAME SOURCES... [LINK ...]): one test binary and one ctest entry per library.
+# usam_test(NAME SOURCES... [TORCH] [PROGRAMS] [LINK ...]): one test binary and one ctest entry per library; PROGRAMS: it runs them.
 function(usam_library name)
   cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LINK" ${ARGN})
   add_library(usam_${name} STATIC ${ARG_SOURCES})
@@ -26,13 +26,21 @@ function(usam_precompiled target)
 endfunction()
 
 function(usam_test name)
-  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH;PROGRAMS" "" "SOURCES;LINK" ${ARGN})
   add_executable(test_${name} ${ARG_SOURCES})
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(test_${name} PRIVATE usam_warnings ${ARG_LINK} GTest::gtest GTest::gtest_main)
   if(ARG_TORCH)
     target_link_libraries(test_${name} PRIVATE usam_torch)
     usam_precompiled(test_${name})
+  endif()
+  if(ARG_PROGRAMS)
+    add_dependencies(test_${name} usam-train usam-eval usam-generate usam-inspect)
+    target_compile_definitions(test_${name} PRIVATE
+      USAM_TRAIN="$<TARGET_FILE:usam-train>"
+      USAM_EVAL="$<TARGET_FILE:usam-eval>"
+      USAM_GENERATE="$<TARGET_FILE:usam-generate>"
+      USAM_INSPECT="$<TARGET_FILE:usam-inspect>")
   endif()
   add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   # ctest runs as many tests as there are cores; a second thread in each would make all of them wait for each other.

@@ -14,6 +14,16 @@
 
 namespace usam::test {
 
+// The virtual environment's torchrun, or "" where there is none.
+inline std::string torchrun() {
+  const char* set = std::getenv("USAM_VENV");
+  const std::string path = std::filesystem::absolute(set ? set : ".venv").string() + "/bin/torchrun";
+  return std::filesystem::exists(path) ? path : "";
+}
+#define USAM_NEEDS_TORCHRUN()         \
+  if (usam::test::torchrun().empty()) \
+  GTEST_SKIP() << "needs the virtual environment with torch (tools/setup; set USAM_VENV)"
+
 // A port that nobody listens on at the moment.
 inline uint16_t free_port() {
   const int descriptor = socket(AF_INET, SOCK_STREAM, 0);

@@ -8,14 +8,11 @@
 
 namespace usam::test {
 
-// The virtual environment's torchrun, or "" where there is none.
-inline std::string torchrun() {
-  const char* set = std::getenv("USAM_VENV");
-  const std::string path = std::filesystem::absolute(set ? set : ".venv").string() + "/bin/torchrun";
-  return std::filesystem::exists(path) ? path : "";
+// The number in an environment variable.
+inline int64_t number_of(const char* name, int64_t fallback) {
+  const char* set = std::getenv(name);
+  return set ? std::stoll(set) : fallback;
 }
-#define USAM_NEEDS_TORCHRUN() \
-  if (usam::test::torchrun().empty()) GTEST_SKIP() << "needs the virtual environment with torch (tools/setup)"
 
 // Whether something comes true within a time.
 inline bool comes(const std::function<bool()>& condition, double seconds) {

@@ -52,11 +52,6 @@ class Beside {
   bool ended_ = false;
 };
 
-int64_t number_of(const char* name, int64_t fallback) {
-  const char* set = std::getenv(name);
-  return set ? std::stoll(set) : fallback;
-}
-
 class Restarts : public FaultTest {
  protected:
   static constexpr int64_t kStepsOfALife = 20;
@@ -64,12 +59,6 @@ class Restarts : public FaultTest {
   std::string line(const std::string& name, int64_t steps) const {
     return command(name, "trainer.save_every=4 trainer.eval_every=50 parallel.patience=1 trainer.max_steps=" +
                              std::to_string(steps));
-  }
-  // The metrics, without what depends on the clock.
-  std::vector<Json> metrics(const std::string& name) const {
-    auto lines = json_lines_of(path(name + "/metrics.jsonl"));
-    for (Json& line : lines) line.erase("time");
-    return lines;
   }
 };
 
@@ -108,7 +97,7 @@ TEST_F(Restarts, ARandomRankKilledAtARandomMoment) {
 
   expect_done(run_ranks(2, free_port(), line("whole", steps)));
   EXPECT_TRUE(text_of(path("run/last/model.safetensors")) == text_of(path("whole/last/model.safetensors")));
-  EXPECT_EQ(metrics("run"), metrics("whole"));
+  EXPECT_EQ(metrics_of(path("run")), metrics_of(path("whole")));
 }
 
 }  // namespace

@@ -27,11 +27,6 @@ class FaultySaves : public FaultTest {
   }
   Ended alone(const std::string& command) const { return run("env OMP_NUM_THREADS=1", command); }
 
-  std::vector<Json> metrics(const std::string& name) const {
-    auto lines = json_lines_of(path(name + "/metrics.jsonl"));
-    for (Json& line : lines) line.erase("time");
-    return lines;
-  }
   // What a run's folder holds for good: checkpoints and links.
   std::vector<std::string> kept(const std::string& name) const {
     std::vector<std::string> names;
@@ -43,7 +38,7 @@ class FaultySaves : public FaultTest {
     return names;
   }
   void expect_same_bytes(const std::string& a, const std::string& b) const {
-    EXPECT_EQ(metrics(a), metrics(b));
+    EXPECT_EQ(metrics_of(path(a)), metrics_of(path(b)));
     EXPECT_EQ(kept(a), kept(b));
     for (const char* link : {"last", "best"}) {
       EXPECT_EQ(fs::read_symlink(path(a) + "/" + link), fs::read_symlink(path(b) + "/" + link)) << link;
@@ -58,11 +53,6 @@ class FaultySaves : public FaultTest {
     }
   }
 };
-
-int64_t number_of(const char* name, int64_t fallback) {
-  const char* set = std::getenv(name);
-  return set ? std::stoll(set) : fallback;
-}
 
 class Killed : public FaultySaves, public testing::WithParamInterface<int> {
  protected:
@@ -79,7 +69,8 @@ class Killed : public FaultySaves, public testing::WithParamInterface<int> {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     // The lines of a former life that this one cuts off count at first, which makes no difference: any moment will do.
     while (std::chrono::steady_clock::now() < end && !fs::exists(path("cut/last")) && steps("cut") < goal) usleep(1000);
-    while (std::chrono::steady_clock::now() < end && steps("cut") < goal && metrics("cut").size() < kSteps) usleep(500);
+    while (std::chrono::steady_clock::now() < end && steps("cut") < goal && metrics_of(path("cut")).size() < kSteps)
+      usleep(500);
     const auto soon = std::chrono::steady_clock::now() + std::chrono::seconds(1);
     while (in_a_write && std::chrono::steady_clock::now() < soon && !writes_a_checkpoint()) {
     }
@@ -148,7 +139,7 @@ class Disk : public FaultySaves {
     if (!fs::exists(path("whole"))) {
       ASSERT_EQ(alone(saving("whole")).code, 0);
     }
-    EXPECT_EQ(metrics("run"), metrics("whole"));
+    EXPECT_EQ(metrics_of(path("run")), metrics_of(path("whole")));
     for (const char* file : {"/last/model.safetensors", "/last/optimizer.safetensors", "/last/state.json"})
       EXPECT_TRUE(text_of(path("run") + file) == text_of(path("whole") + file)) << file;
   }
@@ -212,7 +203,7 @@ TEST_F(Disk, FullToTheEndEndsTheRun) {
       << ended.errors;
   EXPECT_NE(ended.errors.find("usam failed: Checkpoint 16 could not be written: "), std::string::npos) << ended.errors;
   EXPECT_TRUE(kept("run").empty());
-  EXPECT_EQ(metrics("run").size(), 16U + 4U);  // evaluations at 5, 10, 15, 16
+  EXPECT_EQ(metrics_of(path("run")).size(), 16U + 4U);  // evaluations at 5, 10, 15, 16
 }
 
 // A file system in memory, as long as it lives.
@@ -254,7 +245,7 @@ TEST_F(FullDisk, KeepsWhatIsThereAndTellsEveryRank) {
   disk.grow("16m");
   expect_done(run_ranks(2, free_port(), saving("run", "parallel.strategy=zero1")));
   expect_done(run_ranks(2, free_port(), saving("whole", "parallel.strategy=zero1")));
-  EXPECT_EQ(metrics("run"), metrics("whole"));
+  EXPECT_EQ(metrics_of(path("run")), metrics_of(path("whole")));
   EXPECT_TRUE(text_of(path("run/last/model.safetensors")) == text_of(path("whole/last/model.safetensors")));
 }
 

@@ -20,12 +20,6 @@ class TrainPool : public ProgramTest {
     for (const auto& rank : run_ranks(ranks, free_port(), command(name, more)))
       EXPECT_EQ(rank.status, 0) << rank.errors;
   }
-  // The lines of metrics.jsonl without what depends on the clock.
-  std::vector<Json> lines(const std::string& name) const {
-    auto all = json_lines_of(path(name + "/metrics.jsonl"));
-    for (auto& line : all) line.erase("time");
-    return all;
-  }
 };
 
 void expect_close(const Json& ours, const Json& theirs, const std::string& where) {
@@ -42,7 +36,7 @@ TEST_F(TrainPool, OfSeveralRanksIsOneLargerMicroBatch) {
   for (const int ranks : {2, 3}) {
     const std::string one = "one" + std::to_string(ranks);
     train_on(1, one, "trainer.best.metric=tasks/error data.batch.rows=" + std::to_string(2 * ranks));
-    const auto theirs = lines(one);
+    const auto theirs = metrics_of(path(one));
     ASSERT_EQ(theirs.size(), 8U);  // six steps, two evaluations
     for (const std::string strategy : {"ddp", "fsdp"}) {
       const std::string many = strategy + std::to_string(ranks);
@@ -50,7 +44,7 @@ TEST_F(TrainPool, OfSeveralRanksIsOneLargerMicroBatch) {
           ranks, many,
           "recipe.loss.saclm.negatives=ranks data.batch.rows=2 trainer.best.metric=tasks/error parallel.strategy=" +
               strategy);
-      const auto ours = lines(many);
+      const auto ours = metrics_of(path(many));
       ASSERT_EQ(ours.size(), 8U);
       for (size_t i = 0; i < ours.size(); ++i) expect_close(ours[i], theirs[i], many + " line " + std::to_string(i));
     }
@@ -60,17 +54,17 @@ TEST_F(TrainPool, OfSeveralRanksIsOneLargerMicroBatch) {
 TEST_F(TrainPool, OfTheMicroBatchGivesAnotherLoss) {
   train_on(2, "ranks", "recipe.loss.saclm.negatives=ranks trainer.max_steps=1");
   train_on(2, "micro_batch", "recipe.loss.saclm.negatives=micro_batch trainer.max_steps=1");
-  EXPECT_GT(lines("ranks")[0].at("saclm_hinge").get<double>(),
-            lines("micro_batch")[0].at("saclm_hinge").get<double>() + 1e-3);  // harder negatives
+  EXPECT_GT(metrics_of(path("ranks"))[0].at("saclm_hinge").get<double>(),
+            metrics_of(path("micro_batch"))[0].at("saclm_hinge").get<double>() + 1e-3);  // harder negatives
 }
 
 TEST_F(TrainPool, ARunGoesOnAsIfItHadNotStopped) {
   const std::string pooled = "recipe.loss.saclm.negatives=ranks recipe.bridge.dropout=0.1 data.shuffle=true";
   train_on(2, "run", pooled);
-  const auto whole = lines("run");
+  const auto whole = metrics_of(path("run"));
   std::filesystem::remove_all(path("run/checkpoint-6"));
   train_on(2, "run", pooled);
-  EXPECT_EQ(lines("run"), whole);
+  EXPECT_EQ(metrics_of(path("run")), whole);
 }
 
 }  // namespace

@@ -26,6 +26,13 @@ inline std::vector<Json> json_lines_of(const std::filesystem::path& path) {
   return rows;
 }
 
+// The lines of a run's metrics without what depends on the clock.
+inline std::vector<Json> metrics_of(const std::filesystem::path& run) {
+  auto lines = json_lines_of(run / "metrics.jsonl");
+  for (Json& line : lines) line.erase("time");
+  return lines;
+}
+
 inline void replace_all(std::string& text, const std::string& from, const std::string& to) {
   for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
     text.replace(at, from.size(), to);

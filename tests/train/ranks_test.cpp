@@ -37,11 +37,8 @@ TEST_F(TrainRanks, StartedDifferentlyAreRefused) {
 }
 
 TEST_F(TrainRanks, RunUnderTorchrun) {
-  const char* set = std::getenv("USAM_VENV");
-  const std::string torchrun = std::string(set ? set : ".venv") + "/bin/torchrun";
-  if (!std::filesystem::exists(torchrun))
-    GTEST_SKIP() << "needs the virtual environment with torch (tools/setup; set USAM_VENV)";
-  const auto ended = run(torchrun, "--no-python --standalone --nproc-per-node 2 " + command("run", ""));
+  USAM_NEEDS_TORCHRUN();
+  const auto ended = run(torchrun(), "--no-python --standalone --nproc-per-node 2 " + command("run", ""));
   ASSERT_EQ(ended.code, 0) << ended.errors;
   EXPECT_EQ(json_lines_of(path("run/metrics.jsonl")).size(), 8U);  // six steps, two evaluations
 }

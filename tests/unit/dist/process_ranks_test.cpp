@@ -66,14 +66,11 @@ TEST(ProcessRanks, NamesTheAddressThatItCannotReach) {
 }
 
 TEST(ProcessRanks, RunUnderTorchrun) {
-  const char* set = std::getenv("USAM_VENV");
-  const std::string torchrun = std::string(set ? set : ".venv") + "/bin/torchrun";
-  if (!std::filesystem::exists(torchrun))
-    GTEST_SKIP() << "needs the virtual environment with torch (tools/setup; set USAM_VENV)";
+  USAM_NEEDS_TORCHRUN();
   test::TemporaryFolder folder;
   const std::string output = folder.path() / "out";
-  const std::string command =
-      torchrun + " --no-python --standalone --nproc-per-node 2 " + USAM_DIST_RANK + " exchange > " + output + " 2>&1";
+  const std::string command = test::torchrun() + " --no-python --standalone --nproc-per-node 2 " + USAM_DIST_RANK +
+                              " exchange > " + output + " 2>&1";
   EXPECT_EQ(std::system(command.c_str()), 0);
   std::ifstream stream(output);
   const std::string text(std::istreambuf_iterator<char>(stream), {});

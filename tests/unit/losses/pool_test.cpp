@@ -2,6 +2,8 @@
 // N samples, B of one rank, T frames, W text tokens, D width.
 #include <gtest/gtest.h>
 
+#include <mutex>
+
 #include "losses/saclm.h"
 #include "losses/text_pool.h"
 #include "tests/thread_ranks.h"
@@ -46,13 +48,20 @@ struct Result {
   std::vector<torch::Tensor> gradients;  // of the parameters, and last of the audio as (sum of T, D)
 };
 
-// One rank's part of a step, the loss being weighted as the trainer does with the counts of all.
-Result compute(const Samples& own, dist::Communicator& communicator, const std::shared_ptr<dist::Communicator>& ranks) {
+// The same on every thread: its values come from torch's default generator, which the threads share.
+Saclm equal_saclm() {
+  static std::mutex drawing;
+  const std::lock_guard lock(drawing);
   torch::manual_seed(5);
   SaclmConfig config;
   config.score_hidden = 12;
   config.slot_hidden = 10;
-  Saclm saclm(config, kWidth);
+  return Saclm(config, kWidth);
+}
+
+// One rank's part of a step, the loss being weighted as the trainer does with the counts of all.
+Result compute(const Samples& own, dist::Communicator& communicator, const std::shared_ptr<dist::Communicator>& ranks) {
+  auto saclm = equal_saclm();
   const auto table = torch::randn({kVocabulary, kWidth}, at::detail::createCPUGenerator(3));
   const auto texts = pool_texts(own.ids_BW, own.lengths_B, communicator);
   const auto same_NN = equal_texts(texts);

@@ -1,4 +1,7 @@
 #pragma once
+#include <torch/torch.h>
+
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -6,28 +9,47 @@
 #include "src/base/json.h"
 #include "src/decode/options.h"
 #include "src/eval/evaluate_config.h"
+#include "src/models/language_model.h"
 #include "src/text/tokenizer.h"
 
 namespace usam::recipes {
 
-// What evaluation and generation ask of a recipe whose output is text.
+// Prompts with their audio, as a language model reads them: (B, T, D) right-padded, (B) int64.
+struct PromptRows {
+  torch::Tensor embeds_BTD, lengths_B;
+};
+
+// A recipe whose answers a language model writes: what evaluation, generation and serving ask of it.
 class Answers {
  public:
   virtual ~Answers() = default;
-  // Hypotheses of each sample with their texts, best first (draws in their order), at least one. The options' tokenizer
-  // and end tokens are the recipe's own, whatever they are set to.
-  virtual std::vector<std::vector<decode::Hypothesis>> generate(const data::Batch& batch,
-                                                                const decode::Options& options) = 0;
-  // Mean token log-probability of each candidate text after each sample's prompt: result[sample][candidate].
-  virtual std::vector<std::vector<double>> score(const data::Batch& batch,
-                                                 const std::vector<std::string>& candidates) = 0;
+  // What each sample's answer follows.
+  virtual PromptRows prompts(const data::Batch& batch) = 0;
+  virtual LanguageModel& language_model() = 0;
+  virtual std::shared_ptr<const Tokenizer> tokenizer() const = 0;
+  virtual std::vector<int64_t> end_ids() const = 0;  // any of them ends an answer
   // How each sample was heard, for drawing, as the recipe defines it: an object a sample.
   virtual std::vector<Json> explain(const data::Batch& batch) = 0;
-  // What makes the answers' texts of tokens.
-  virtual const Tokenizer& tokenizer() const = 0;
 };
 
-// The search that a config asks for.
-decode::Options decoding_options(const eval::EvaluateConfig& config);
+// A recipe whose answer is a choice among fixed labels.
+class Classifies {
+ public:
+  virtual ~Classifies() = default;
+  virtual const std::vector<std::string>& labels() const = 0;
+  // Probability of each label, (B, C) float on the CPU.
+  virtual torch::Tensor scores(const data::Batch& batch) = 0;
+};
+
+// The search that a config asks for, with the recipe's tokenizer and end tokens.
+decode::Options decoding_options(const eval::EvaluateConfig& config, const Answers& recipe);
+
+// Hypotheses of each sample with their texts, best first (draws in their order), at least one.
+std::vector<std::vector<decode::Hypothesis>> generate(Answers& recipe, const data::Batch& batch,
+                                                      const decode::Options& options);
+
+// Mean token log-probability of each candidate text after each sample's prompt: result[sample][candidate].
+std::vector<std::vector<double>> score(Answers& recipe, const data::Batch& batch,
+                                       const std::vector<std::string>& candidates);
 
 }  // namespace usam::recipes

@@ -3,24 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
-#include <set>
 
-#include "data/loader.h"
+#include "recipes/decoding.h"
 #include "src/base/error.h"
-#include "src/base/log.h"
 #include "src/dist/gather.h"
 
 namespace usam::recipes {
 namespace {
-
-std::vector<std::string> tag_candidates(const data::Source& source, const eval::EvaluateConfig& config) {
-  if (!config.tags.empty()) return eval::read_tags(config.tags.value);
-  std::set<std::string> all;
-  for (int64_t i = 0; i < source.size(); ++i) {
-    for (const auto& tag : source.row(i).tags) all.insert(tag);
-  }
-  return {all.begin(), all.end()};
-}
 
 // Rows are decoded in the order of the manifest, so many at a time, and each once: nothing is kept for a next epoch.
 RunConfig decoding_config(const RunConfig& config) {
@@ -49,26 +38,6 @@ std::optional<double> error_share(const Json& metrics) {
   return std::nullopt;
 }
 
-// What was answered to one row.
-struct Answer {
-  int64_t row = 0;
-  std::string text;
-  std::vector<double> scores;  // one a candidate, of rows with tags
-  Json explained;              // where asked for
-};
-
-// A sample that could not be used, of the set's micro-batch number `micro_batch`.
-struct Missed {
-  int64_t micro_batch = 0;
-  data::Skipped sample;
-};
-
-// A rank's share of the rows.
-struct Share {
-  std::vector<Answer> answers;
-  std::vector<Missed> missed;
-};
-
 Json to_json(const Share& share) {
   Json answers = Json::array(), missed = Json::array();
   for (const auto& a : share.answers) answers.push_back({a.row, a.text, a.scores, a.explained});
@@ -80,71 +49,6 @@ void append(Share& all, const Json& share) {
   for (const auto& a : share.at("answers")) all.answers.push_back({a[0], a[1], a[2], a[3]});
   for (const auto& m : share.at("missed")) all.missed.push_back({m[0], {m[1], m[2], m[3]}});
 }
-
-// Without those that are too long.
-int64_t rows_of(const data::DataSet& data) {
-  return std::ssize(data.plan(0)->visits);
-}
-
-// Decodes one rank's share of a data set.
-class Decoder {
- public:
-  Decoder(Recipe& recipe, const RunConfig& config, std::vector<std::string> candidates, bool explains)
-      : recipe_(recipe), config_(config), candidates_(std::move(candidates)), explains_(explains) {
-    answers_ = dynamic_cast<Answers*>(&recipe);
-    if (!answers_)
-      user_error("The recipe '{}' gives no text, so it cannot be evaluated by decoding.", config.recipe.type);
-  }
-
-  // Ends early where this rank's skipped samples alone are more than allowed.
-  Share decode(const std::shared_ptr<const data::DataSet>& data, const data::SkipList& skips,
-               dist::Communicator& ranks) {
-    data::Loader loader(data, {{}, ranks.rank(), ranks.world()});
-    const int64_t rows = rows_of(*data);
-    Share share;
-    while (const auto batch = next(loader, ranks.post())) {
-      for (const auto& skipped : batch->skipped) share.missed.push_back({batch->cursor.micro_batch, skipped});
-      if (!skips.allows(std::ssize(share.missed), rows)) break;
-      if (batch->size() == 0) continue;
-      add(share, *batch, data->source());
-      const int64_t done = std::ssize(share.answers);
-      if (done % 256 < batch->size())
-        log::info("{} of {} samples decoded", std::min(done * ranks.world(), rows), rows);  // the others' are guessed
-    }
-    return share;
-  }
-
- private:
-  // The next batch; whoever watches this rank reads which samples it waits for or decodes.
-  static std::optional<data::Batch> next(data::Loader& loader, dist::Post& post) {
-    const int64_t step = post.view().activity.step;  // training may be under way
-    for (std::vector<std::string> missing; !(missing = loader.missing_after(std::chrono::seconds(1))).empty();)
-      post.at({step, "data to decode", missing, 1});
-    auto batch = loader.next();
-    if (batch) post.at({step, "decoding", batch->keys, 1});
-    return batch;
-  }
-
-  void add(Share& share, const data::Batch& loaded, const data::Source& source) {
-    const auto batch = loaded.to(recipe_.module().parameters().front().device());
-    const auto has_tags = [&](int64_t row) { return !source.row(row).tags.empty(); };
-    const auto hypotheses = answers_->generate(batch, decoding_options(config_.evaluate));
-    const auto scores = std::ranges::any_of(batch.rows, has_tags) ? answers_->score(batch, candidates_)
-                                                                  : std::vector<std::vector<double>>{};
-    const auto explained = explains_ ? answers_->explain(batch) : std::vector<Json>(hypotheses.size());
-    for (size_t i = 0; i < hypotheses.size(); ++i) {
-      const auto row = batch.rows[i];
-      share.answers.push_back(
-          {row, hypotheses[i].front().text, has_tags(row) ? scores[i] : std::vector<double>{}, explained[i]});
-    }
-  }
-
-  Recipe& recipe_;
-  const RunConfig& config_;
-  std::vector<std::string> candidates_;
-  bool explains_;
-  Answers* answers_;
-};
 
 // All ranks' shares, in the order of the rows. Numbers and bytes travel as they are (CBOR).
 Share merge(const Share& mine, const data::Source& source, dist::Communicator& ranks) {

@@ -44,8 +44,10 @@ recipes::RunConfig config_of(const Arguments& arguments) {
   return config;
 }
 
-decode::Options options_of(const Arguments& arguments, const recipes::RunConfig& config, const Tokenizer& tokenizer) {
-  auto options = recipes::decoding_options(config.evaluate);
+decode::Options options_of(const Arguments& arguments, const recipes::RunConfig& config,
+                           const recipes::Answers& recipe) {
+  const auto& tokenizer = *recipe.tokenizer();
+  auto options = recipes::decoding_options(config.evaluate, recipe);
   options.n_best = std::max<int64_t>(arguments.n_best, 1);
   for (const auto& label : arguments.labels) {
     if (const auto tokens = std::ssize(tokenizer.encode(label)); tokens > options.max_new_tokens)
@@ -79,7 +81,7 @@ int generate(const Arguments& arguments) {
   const auto recipe = recipes::open_checkpoint(arguments.checkpoint, config);
   auto* answers = dynamic_cast<recipes::Answers*>(recipe.get());
   if (!answers) user_error("{}: the recipe '{}' gives no text.", arguments.checkpoint, config.recipe.type);
-  const auto options = options_of(arguments, config, answers->tokenizer());
+  const auto options = options_of(arguments, config, *answers);
   const auto device = dist::local_device({});
   recipe->module().to(device);
   std::string prompt = arguments.prompt;
@@ -87,7 +89,7 @@ int generate(const Arguments& arguments) {
   const auto source = std::make_shared<data::FileList>(arguments.audio, arguments.task, prompt);
   data::Loader loader(recipes::make_data_set(source, *recipe, config, false, nullptr), {});
   while (const auto batch = loader.next()) {
-    const auto all = answers->generate(batch->to(device), options);
+    const auto all = recipes::generate(*answers, batch->to(device), options);
     for (size_t i = 0; i < all.size(); ++i)
       print_answers(arguments.audio.at(static_cast<size_t>(batch->rows[i])), all[i], arguments);
   }

@@ -5,8 +5,6 @@
 #include <algorithm>
 
 #include "recipes/usam/assets.h"
-#include "src/decode/generate.h"
-#include "src/decode/score.h"
 #include "src/tensor/rng.h"
 
 namespace usam::recipes {
@@ -60,7 +58,7 @@ UsamRecipe::UsamRecipe(const UsamConfig& config, const RecipeInit& init)
   config_.prompts = with_defaults(config.prompts);
   prompts_ = std::make_unique<Prompts>(config_.prompts, tokenizer_, config_.chat);
   model_ = std::make_shared<UsamModel>(config_, init_.seed, tokenizer_->vocab_size());
-  eos_ = end_ids(config_.llm.part, prompts_->end_of_turn());
+  eos_ = recipes::end_ids(config_.llm.part, prompts_->end_of_turn());
   const auto& saclm = config_.loss.saclm;
   pool_ = saclm && saclm->negatives == losses::Negatives::kRanks ? init_.ranks : dist::single_rank();
 }
@@ -205,28 +203,10 @@ std::vector<ParameterGroup> UsamRecipe::groups() {
   return {all};
 }
 
-Sequence UsamRecipe::prompt_sequence(const data::Batch& batch) {
+PromptRows UsamRecipe::prompts(const data::Batch& batch) {
   const auto audio = to_part(model_->prune(hear(batch).audio));
-  return lay_out({model_->embed(batch.field("left")), audio, model_->embed(batch.field("right"))});
-}
-
-std::vector<std::vector<decode::Hypothesis>> UsamRecipe::generate(const data::Batch& batch,
-                                                                  const decode::Options& options) {
-  torch::NoGradGuard no_grad;
-  const auto prompt = prompt_sequence(batch);
-  auto search = options;
-  search.eos = eos_, search.tokenizer = tokenizer_;
-  return decode::generate(*model_->llm, prompt.embeds_BTD, prompt.lengths_B, search, batch.keys);
-}
-
-std::vector<std::vector<double>> UsamRecipe::score(const data::Batch& batch,
-                                                   const std::vector<std::string>& candidates) {
-  torch::NoGradGuard no_grad;
-  const auto prompt = prompt_sequence(batch);
-  std::vector<decode::Ids> ids;
-  for (const auto& text : candidates) ids.push_back(tokenizer_->encode(text));
-  return decode::score(*model_->llm, prompt.embeds_BTD, prompt.lengths_B,
-                       std::vector<std::vector<decode::Ids>>(static_cast<size_t>(batch.size()), ids));
+  const auto sequence = lay_out({model_->embed(batch.field("left")), audio, model_->embed(batch.field("right"))});
+  return {sequence.embeds_BTD, sequence.lengths_B};
 }
 
 std::vector<Json> UsamRecipe::explain(const data::Batch& batch) {

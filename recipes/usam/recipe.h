@@ -32,14 +32,13 @@ class UsamRecipe final : public Recipe, public Answers {
   void save_assets(const std::string& folder, const io::NamedTensors& values) const override;
   void check_assets(const std::string& folder) const override;
 
-  std::vector<std::vector<decode::Hypothesis>> generate(const data::Batch& batch,
-                                                        const decode::Options& options) override;
-  std::vector<std::vector<double>> score(const data::Batch& batch, const std::vector<std::string>& candidates) override;
-
+  PromptRows prompts(const data::Batch& batch) override;
+  LanguageModel& language_model() override { return *model_->llm; }
+  std::shared_ptr<const Tokenizer> tokenizer() const override { return tokenizer_; }
+  std::vector<int64_t> end_ids() const override { return eos_; }
   // {"seconds", "scores", "kept": of each audio token, with the sample's own text; "gates": mean weight of each expert}
   std::vector<Json> explain(const data::Batch& batch) override;
   const UsamModel& model() const { return *model_; }
-  const Tokenizer& tokenizer() const override { return *tokenizer_; }
 
  private:
   data::Example make_example(const data::Row& row, const data::Clip& clip) const;
@@ -47,7 +46,6 @@ class UsamRecipe final : public Recipe, public Answers {
   nn::Projected hear(const data::Batch& batch);
   losses::TextTokens embed(const losses::TextPool& texts) const;
   losses::SaclmOutput contrast(const Frames& audio, const losses::TextPool& own);
-  Sequence prompt_sequence(const data::Batch& batch);
   std::vector<Metric> router_metrics(const data::Batch& batch, const nn::Projected& heard) const;
 
   UsamConfig config_;

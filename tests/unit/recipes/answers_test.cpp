@@ -74,7 +74,7 @@ TEST_F(AnswersTest, RanksWithOtherRowsAreRefused) {
 TEST_F(AnswersTest, AreAsLongAsTheConfigSays) {
   for (const int64_t limit : {3, 45}) {
     auto run = tiny(kUntied + std::vector<std::string>{"evaluate.max_new_tokens=" + std::to_string(limit)});
-    const auto ids = letters(run.recipe->tokenizer());
+    const auto ids = letters(*run.recipe->tokenizer());
     ASSERT_EQ(ids.size(), 2U);
     say(run, ids[0], ids[1]);
     const auto all = texts(run);
@@ -89,7 +89,7 @@ TEST_F(AnswersTest, AreAsLongAsTheConfigSays) {
 TEST_F(AnswersTest, AreSearchedForAsTheConfigSays) {
   const auto texts_with = [&](const std::string& decoding) {
     auto run = tiny(kUntied + std::vector<std::string>{"evaluate.max_new_tokens=12", "evaluate.decoding=" + decoding});
-    const auto ids = letters(run.recipe->tokenizer());
+    const auto ids = letters(*run.recipe->tokenizer());
     say(run, ids[0], ids[1]);
     return texts(run);
   };
@@ -107,7 +107,7 @@ TEST_F(AnswersTest, AreSearchedForAsTheConfigSays) {
 // Special tokens stayed in the hypotheses of the published code (defect 24).
 TEST_F(AnswersTest, HoldNoSpecialTokens) {
   auto run = tiny(kUntied);
-  const auto& tokenizer = run.recipe->tokenizer();
+  const auto& tokenizer = *run.recipe->tokenizer();
   ASSERT_TRUE(tokenizer.bos().has_value());
   say(run, *tokenizer.bos(), tokenizer.eos());
   for (const auto& text : texts(run)) EXPECT_EQ(text, "");
@@ -166,9 +166,9 @@ TEST_F(AnswersTest, PromptsAndTokenizerComeFromTheCheckpoint) {
   const std::string checkpoint = folder_.path() / "run/last";
   corpus_.damage("train0");
   std::filesystem::remove(corpus_.path("train.jsonl"));  // what the tokenizer was trained on
-  const auto config = checkpoint_config(checkpoint);
+  const auto config = checkpoint_config(checkpoint, {"evaluate.max_new_tokens=8"});
   const auto recipe = std::dynamic_pointer_cast<UsamRecipe>(open_checkpoint(checkpoint, config));
-  EXPECT_EQ(recipe->tokenizer().vocab_size(), trained.recipe->tokenizer().vocab_size());
+  EXPECT_EQ(recipe->tokenizer()->vocab_size(), trained.recipe->tokenizer()->vocab_size());
   data::Loader loader(make_data_set(data::open_manifests(config.data.test), *recipe, config, false, nullptr), {});
   const auto batch = *loader.next();
   ASSERT_EQ(batch.keys[0], "test0");
@@ -177,11 +177,11 @@ TEST_F(AnswersTest, PromptsAndTokenizerComeFromTheCheckpoint) {
     const auto row = field.data[0].narrow(0, 0, field.lengths_B[0].item<int64_t>()).contiguous();
     return std::vector<int64_t>(row.data_ptr<int64_t>(), row.data_ptr<int64_t>() + row.numel());
   };
-  EXPECT_EQ(recipe->tokenizer().decode(ids("left")), "Now say: ");
-  EXPECT_EQ(recipe->tokenizer().decode(ids("right")), " Write it: ");
+  EXPECT_EQ(recipe->tokenizer()->decode(ids("left")), "Now say: ");
+  EXPECT_EQ(recipe->tokenizer()->decode(ids("right")), " Write it: ");
   trained.recipe->train(false);
-  const auto answers = recipe->generate(batch, {.max_new_tokens = 8});
-  const auto expected = trained.recipe->generate(batch, {.max_new_tokens = 8});
+  const auto answers = generate(*recipe, batch, decoding_options(config.evaluate, *recipe));
+  const auto expected = generate(*trained.recipe, batch, decoding_options(config.evaluate, *recipe));
   ASSERT_EQ(answers.size(), expected.size());
   for (size_t i = 0; i < answers.size(); ++i) EXPECT_EQ(answers[i][0].text, expected[i][0].text);
 }

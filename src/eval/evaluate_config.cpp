@@ -8,6 +8,95 @@
 #include "src/text/unicode.h"
 
 namespace usam::eval {
+namespace {
+
+constexpr const char* kSpellingNeedsWhisper = "`spelling` serves the normalizer whisper_en only.";
+
+// The names in a file, one a line; `what` they are, for messages.
+std::vector<std::string> read_names(const std::string& file, const char* what) {
+  std::istringstream in(read_file(file));
+  std::vector<std::string> names;
+  int64_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    const std::string name = text::strip(line);
+    if (name.empty()) continue;
+    if (std::ranges::find(names, name) != names.end())
+      user_error("{}:{}: the {} '{}' stands here a second time.", file, number, what, name);
+    names.push_back(name);
+  }
+  if (names.empty()) user_error("{}: the file holds no {}.", file, what);
+  return names;
+}
+
+const char* name_of(Answer answer) {
+  switch (answer) {
+    case Answer::kText:
+      return "text";
+    case Answer::kLabel:
+      return "label";
+    case Answer::kNumber:
+      return "number";
+    case Answer::kLikelihood:
+      return "likelihood";
+  }
+  internal_error("unknown kind of answer");
+}
+
+// What is wrong with the metrics of a task, or "".
+std::string metrics_problem(const TaskConfig& c) {
+  for (const std::string& name : c.metrics) {
+    if (const std::string problem = unknown_metric(name); !problem.empty()) return problem;
+    if (std::ranges::count(c.metrics, name) > 1) return fmt::format("`metrics` names {} twice.", name);
+    const bool has_scores = c.answer == Answer::kText || c.answer == Answer::kLikelihood;
+    if (is_tag_metric(name) && !has_scores)
+      return fmt::format("The metric {} ranks by scores, which `answer: {}` does not give; use `answer: likelihood`.",
+                         name, name_of(c.answer));
+  }
+  return "";
+}
+
+// What is wrong with one task given the keys that hold for all, or "".
+std::string task_problem(const std::string& name, const TaskConfig& task, const EvaluateConfig& all) {
+  if (task.max_new_tokens && all.decoding.min_new_tokens > *task.max_new_tokens)
+    return fmt::format("`decoding.min_new_tokens` is above `tasks.{}.max_new_tokens`.", name);
+  return "";
+}
+
+bool uses_whisper_en(const EvaluateConfig& c) {
+  return c.normalizer == "whisper_en" ||
+         std::ranges::any_of(c.tasks, [](const auto& task) { return task.second.normalizer == "whisper_en"; });
+}
+
+}  // namespace
+
+void describe(Fields& f, TaskConfig& c) {
+  f.choice("answer", c.answer,
+           {{"text", Answer::kText},
+            {"label", Answer::kLabel},
+            {"number", Answer::kNumber},
+            {"likelihood", Answer::kLikelihood}},
+           "text: written freely; label: written, one of the labels; number: written, a number; likelihood: the label "
+           "that is likeliest, each scored")
+      .resumable();
+  f("labels", c.labels, "file of what may be answered, one a line; without it the union of the rows' references")
+      .must_exist()
+      .resumable();
+  f("max_new_tokens", c.max_new_tokens, "longest answer in tokens; null: as for all tasks").at_least(1).resumable();
+  f("normalizer", c.normalizer, "what is done to texts before they are compared; null: as for all tasks").resumable();
+  f("metrics", c.metrics, "names of metrics; without them those of the kind of answer, for text those of the task")
+      .resumable();
+  f.rule([&c]() -> std::string {
+    const bool has_labels = c.answer == Answer::kLabel || c.answer == Answer::kLikelihood;
+    if (!c.labels.empty() && !has_labels) return "`labels` needs `answer: label` or `answer: likelihood`.";
+    if (c.max_new_tokens && c.answer == Answer::kLikelihood)
+      return "`max_new_tokens` limits answers that are written: `answer: likelihood` writes none.";
+    if (c.normalizer) {
+      if (const std::string problem = text::unknown_normalizer(*c.normalizer); !problem.empty()) return problem;
+    }
+    return metrics_problem(c);
+  });
+}
 
 void describe(Fields& f, EvaluateConfig& c) {
   std::vector<std::pair<std::string, std::string>> normalizers;
@@ -26,33 +115,45 @@ void describe(Fields& f, EvaluateConfig& c) {
   f("tags", c.tags, "file of candidate tags, one a line; without it the union over the rows evaluated")
       .must_exist()
       .resumable();
+  f("tasks", c.tasks, "what is asked of a task, by its name, where it differs");
+  f("bootstrap", c.bootstrap, "resamples behind the 95 % confidence intervals; 0: no intervals")
+      .at_least(0)
+      .resumable();
+  f("bootstrap_seed", c.bootstrap_seed, "of the resamples").at_least(0).resumable();
   f.rule([&c]() -> std::string {
     if (c.decoding.min_new_tokens > c.max_new_tokens) return "`decoding.min_new_tokens` is above `max_new_tokens`.";
-    if (c.spelling.empty() || c.normalizer == "whisper_en") return "";
-    return "`spelling` serves the normalizer whisper_en only.";
+    if (!c.spelling.empty() && !uses_whisper_en(c)) return kSpellingNeedsWhisper;
+    for (const auto& [name, task] : c.tasks) {
+      if (const std::string problem = task_problem(name, task, c); !problem.empty()) return problem;
+    }
+    return "";
   });
 }
 
 ScoreOptions score_options(const EvaluateConfig& config) {
   text::SpellingTable spelling;
   if (!config.spelling.empty()) spelling = text::read_spelling_table(config.spelling.value);
-  return {text::make_normalizer(config.normalizer, std::move(spelling)), config.bleu_tokens};
+  if (!spelling.empty() && !uses_whisper_en(config)) user_error("{}", kSpellingNeedsWhisper);
+  const auto made = [&](const std::string& name) {
+    return text::make_normalizer(name, name == "whisper_en" ? spelling : text::SpellingTable{});
+  };
+  ScoreOptions options{.normalizer = made(config.normalizer), .bleu_tokens = config.bleu_tokens};
+  for (const auto& [name, task] : config.tasks) {
+    TaskOptions& own = options.tasks[name];
+    own.answer = task.answer;
+    own.metrics = task.metrics;
+    if (task.normalizer) own.normalizer = made(*task.normalizer);
+    if (!task.labels.empty()) own.labels = read_labels(task.labels.value);
+  }
+  return options;
 }
 
 std::vector<std::string> read_tags(const std::string& file) {
-  std::istringstream in(read_file(file));
-  std::vector<std::string> tags;
-  int64_t number = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++number;
-    const std::string tag = text::strip(line);
-    if (tag.empty()) continue;
-    if (std::find(tags.begin(), tags.end(), tag) != tags.end())
-      user_error("{}:{}: the tag '{}' stands here a second time.", file, number, tag);
-    tags.push_back(tag);
-  }
-  if (tags.empty()) user_error("{}: the file holds no tag.", file);
-  return tags;
+  return read_names(file, "tag");
+}
+
+std::vector<std::string> read_labels(const std::string& file) {
+  return read_names(file, "label");
 }
 
 }  // namespace usam::eval

@@ -1,6 +1,8 @@
 #pragma once
 // The `evaluate:` map of a config.
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,16 @@
 
 namespace usam::eval {
 
+// What is asked of one task where it differs from the rest.
+struct TaskConfig {
+  Answer answer = Answer::kText;
+  Path labels;  // what may be answered, one a line; empty: the union of the rows' references
+  std::optional<int64_t> max_new_tokens;
+  std::optional<std::string> normalizer;
+  std::vector<std::string> metrics;  // empty: those of the kind of answer, for text those of the task's name
+};
+void describe(Fields& f, TaskConfig& c);
+
 struct EvaluateConfig {
   std::string normalizer = "whisper_en";
   Path spelling;  // normalizer.json of a Whisper checkpoint, for whisper_en
@@ -18,13 +30,17 @@ struct EvaluateConfig {
   DecodingConfig decoding;
   int64_t batch_rows = 16;  // clips decoded together
   Path tags;                // candidate tags, one a line; empty: the union over the rows evaluated
+  std::map<std::string, TaskConfig> tasks;
+  int64_t bootstrap = 0;  // resamples behind the confidence intervals; 0: no intervals
+  int64_t bootstrap_seed = 20;
 };
 void describe(Fields& f, EvaluateConfig& c);
 
-// What score() and report() need of the config.
+// What score() and report() need of the config; reads the spelling table and the files of labels.
 ScoreOptions score_options(const EvaluateConfig& config);
 
-// The candidates in a tags file, in its order. Throws UserError when it is missing, empty or names a tag twice.
+// The candidates in a file of tags or labels, in its order. UserError when it is missing, empty or names one twice.
 std::vector<std::string> read_tags(const std::string& file);
+std::vector<std::string> read_labels(const std::string& file);
 
 }  // namespace usam::eval

@@ -174,12 +174,16 @@ const std::vector<Metric>& all_metrics() {
   return metrics;
 }
 
+const Metric* find_metric(const std::string& name) {
+  const auto& all = all_metrics();
+  const auto found = std::ranges::find(all, name, &Metric::name);
+  return found == all.end() ? nullptr : &*found;
+}
+
 const Metric& metric(const std::string& name) {
-  for (const Metric& m : all_metrics())
-    if (m.name == name) return m;
-  const std::string nearest = nearest_name(name, metric_names());
-  user_error("There is no metric '{}'{} There are {}.", name,
-             nearest.empty() ? "." : "; did you mean '" + nearest + "'?", join_words(metric_names()));
+  const Metric* found = find_metric(name);
+  if (!found) user_error("{}", unknown_metric(name));
+  return *found;
 }
 
 Hypotheses those_with(const Hypotheses& hypotheses, bool tags) {
@@ -210,6 +214,13 @@ const Names& metric_names() {
     return all;
   }();
   return names;
+}
+
+std::string unknown_metric(const std::string& name) {
+  if (find_metric(name)) return "";
+  const std::string nearest = nearest_name(name, metric_names());
+  return fmt::format("There is no metric '{}'{} There are {}.", name,
+                     nearest.empty() ? "." : "; did you mean '" + nearest + "'?", join_words(metric_names()));
 }
 
 const Names& text_metrics_of(const std::string& task) {

@@ -1,9 +1,11 @@
 #include "src/text/normalizer.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include "src/base/error.h"
 #include "src/base/json.h"
+#include "src/base/text.h"
 #include "src/text/english_numbers.h"
 #include "src/text/regex.h"
 #include "src/text/unicode.h"
@@ -211,6 +213,12 @@ const std::vector<std::string>& normalizer_names() {
   return names;
 }
 
+std::string unknown_normalizer(const std::string& name) {
+  const auto& names = normalizer_names();
+  if (std::find(names.begin(), names.end(), name) != names.end()) return "";
+  return fmt::format("There is no normalizer '{}'; there are {}.", name, join_words(names));
+}
+
 std::shared_ptr<const Normalizer> make_normalizer(const std::string& name, SpellingTable spelling) {
   if (!spelling.empty() && name != "whisper_en")
     user_error("A spelling table serves the normalizer whisper_en only, not '{}'.", name);
@@ -218,7 +226,7 @@ std::shared_ptr<const Normalizer> make_normalizer(const std::string& name, Spell
   if (name == "basic") return std::make_shared<Basic>(false);
   if (name == "basic_letters") return std::make_shared<Basic>(true);
   if (name == "whisper_en") return std::make_shared<WhisperEnglish>(std::move(spelling));
-  user_error("There is no normalizer '{}'; there are none, basic, basic_letters and whisper_en.", name);
+  user_error("{}", unknown_normalizer(name));
 }
 
 SpellingTable read_spelling_table(const std::string& file) {

@@ -29,6 +29,8 @@ using SpellingTable = std::map<std::string, std::string, std::less<>>;
 //   basic_letters basic, marks removed, every letter a word of its own (languages that write no spaces)
 //   whisper_en    Whisper's English normaliser: contractions, titles, fillers, numbers, currencies, spelling
 const std::vector<std::string>& normalizer_names();
+// "" for one of these names, else the sentence that refuses it.
+std::string unknown_normalizer(const std::string& name);
 
 // Throws UserError for an unknown name. `spelling` serves whisper_en alone; without a table British spellings stay.
 std::shared_ptr<const Normalizer> make_normalizer(const std::string& name, SpellingTable spelling = {});

@@ -1,6 +1,7 @@
 #include "src/eval/evaluate_config.h"
 
 #include "src/base/config_yaml.h"
+#include "src/base/text.h"
 #include "tests/support.h"
 
 namespace usam::eval {
@@ -35,6 +36,63 @@ TEST(EvaluateConfig, RefusesWhatCannotWork) {
   EXPECT_NE(message("{tags: none.txt}").find("none.txt"), std::string::npos);
 }
 
+TEST(TaskConfig, ReadsItsKeys) {
+  test::TemporaryFolder folder;
+  folder.write("emotions.txt", "happy\nsad\n");
+  const auto config = parsed(folder,
+                             "{normalizer: whisper_en, tasks: {SER: {answer: label, labels: emotions.txt, normalizer: "
+                             "basic, max_new_tokens: 9, metrics: [accuracy, f1]}, MC: {answer: likelihood}, QA: {}}}");
+  EXPECT_EQ(config.tasks.at("SER").max_new_tokens, 9);
+  EXPECT_EQ(config.tasks.at("MC").answer, Answer::kLikelihood);
+  EXPECT_EQ(config.tasks.at("QA").answer, Answer::kText);
+  const ScoreOptions options = score_options(config);
+  const TaskOptions& ser = options.tasks.at("SER");
+  EXPECT_EQ(ser.answer, Answer::kLabel);
+  EXPECT_EQ(ser.labels, (std::vector<std::string>{"happy", "sad"}));
+  EXPECT_EQ(ser.normalizer->stamp(), "basic/1");
+  EXPECT_EQ(ser.metrics, (std::vector<std::string>{"accuracy", "f1"}));
+  EXPECT_EQ(options.tasks.at("QA").normalizer, nullptr);
+}
+
+TEST(TaskConfig, SpellingServesTheTaskThatIsEnglish) {
+  test::TemporaryFolder folder;
+  folder.write("normalizer.json", R"({"colour": "color"})");
+  const auto options = score_options(
+      parsed(folder, "{normalizer: none, spelling: normalizer.json, tasks: {ASR: {normalizer: whisper_en}}}"));
+  EXPECT_EQ(options.normalizer->stamp(), "none/1");
+  EXPECT_EQ(options.tasks.at("ASR").normalizer->stamp(), "whisper_en/1+1 spellings");
+}
+
+TEST(TaskConfig, IsRefusedWhereItMakesNoSense) {
+  test::TemporaryFolder folder;
+  folder.write("labels.txt", "a\nb\n");
+  const std::string metrics = join_words(metric_names());
+  const std::pair<std::string, std::string> refused[] = {
+      {"{labels: labels.txt}", "`labels` needs `answer: label` or `answer: likelihood`."},
+      {"{answer: number, labels: labels.txt}", "`labels` needs `answer: label` or `answer: likelihood`."},
+      {"{answer: likelihood, max_new_tokens: 3}",
+       "`max_new_tokens` limits answers that are written: `answer: likelihood` writes none."},
+      {"{normalizer: whisper}",
+       "There is no normalizer 'whisper'; there are none, basic, basic_letters and whisper_en."},
+      {"{metrics: [acuracy]}", "There is no metric 'acuracy'; did you mean 'accuracy'? There are " + metrics + "."},
+      {"{metrics: [wer, wer]}", "`metrics` names wer twice."},
+      {"{answer: number, metrics: [map]}",
+       "The metric map ranks by scores, which `answer: number` does not give; use `answer: likelihood`."},
+      {"{max_new_tokens: 4}", "`decoding.min_new_tokens` is above `tasks.T.max_new_tokens`."}};
+  for (const auto& [task, sentence] : refused) {
+    const std::string message = test::message_of(
+        [&] { parsed(folder, "{max_new_tokens: 9, decoding: {min_new_tokens: 5}, tasks: {T: " + task + "}}"); });
+    EXPECT_TRUE(message.ends_with(": " + sentence)) << message;
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  }
+  const auto reason = [&](const std::string& task) {
+    return test::message_of([&] { parsed(folder, "{tasks: {T: " + task + "}}"); });
+  };
+  EXPECT_NE(reason("{answer: letter}").find("tasks.T.answer"), std::string::npos) << reason("{answer: letter}");
+  EXPECT_NE(reason("{answer: label, labels: none.txt}").find("none.txt"), std::string::npos);
+  EXPECT_NE(reason("{max_new_tokens: 0}").find("tasks.T.max_new_tokens"), std::string::npos);
+}
+
 TEST(DecodingConfig, IsRefusedWhereItMakesNoSense) {
   test::TemporaryFolder folder;
   const auto message = [&](const std::string& yaml) {
@@ -67,6 +125,8 @@ TEST(ReadTags, KeepsTheFilesOrder) {
   const std::string twice = folder.write("twice.txt", "a\nb\na\n"), empty = folder.write("empty.txt", "\n");
   EXPECT_EQ(test::message_of([&] { read_tags(twice); }), twice + ":3: the tag 'a' stands here a second time.");
   EXPECT_EQ(test::message_of([&] { read_tags(empty); }), empty + ": the file holds no tag.");
+  EXPECT_EQ(test::message_of([&] { read_labels(twice); }), twice + ":3: the label 'a' stands here a second time.");
+  EXPECT_EQ(test::message_of([&] { read_labels(empty); }), empty + ": the file holds no label.");
 }
 
 }  // namespace

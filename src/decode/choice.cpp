@@ -8,29 +8,46 @@
 namespace usam::decode {
 namespace {
 
-// (R, S) int64: the tokens of S steps.
-torch::Tensor stacked(const std::vector<const Ids*>& rows, const torch::Device& device) {
-  const auto steps = static_cast<int64_t>(rows.front()->size());
-  auto ids_RS = torch::empty({std::ssize(rows), steps}, torch::kLong);
-  auto* to = ids_RS.data_ptr<int64_t>();
-  for (const auto* row : rows) to = std::copy(row->begin(), row->end(), to);
-  return ids_RS.to(device);
-}
-
 constexpr double kForbidden = -std::numeric_limits<double>::infinity();
 
-torch::Tensor constrained(const torch::Tensor& scores_RV, const std::vector<const Ids*>& rows, const Options& options) {
-  std::vector<int64_t> at_row, at_id;
-  for (size_t r = 0; r < rows.size(); ++r) {
-    auto next = options.constraint->next(*rows[r]);
-    if (next.may_end) next.ids.insert(next.ids.end(), options.eos.begin(), options.eos.end());
-    at_row.insert(at_row.end(), next.ids.size(), static_cast<int64_t>(r));
-    at_id.insert(at_id.end(), next.ids.begin(), next.ids.end());
+// Places in a tensor (R, V).
+struct Places {
+  std::vector<int64_t> rows, ids;
+  void add(size_t row, const Ids& of_row) {
+    rows.insert(rows.end(), of_row.size(), static_cast<int64_t>(row));
+    ids.insert(ids.end(), of_row.begin(), of_row.end());
   }
-  const auto to_index = [&](const std::vector<int64_t>& at) {
-    return torch::tensor(at, torch::kLong).to(scores_RV.device());
-  };
-  const auto rows_N = to_index(at_row), ids_N = to_index(at_id);
+  std::pair<torch::Tensor, torch::Tensor> on(const torch::Device& device) const {
+    return {torch::tensor(rows, torch::kLong).to(device), torch::tensor(ids, torch::kLong).to(device)};
+  }
+};
+
+// Tokens that a row holds become less likely.
+torch::Tensor penalised(const torch::Tensor& scores_RV, const std::vector<const Ids*>& rows, double penalty) {
+  Places held;
+  for (size_t r = 0; r < rows.size(); ++r) held.add(r, *rows[r]);
+  const auto [rows_N, ids_N] = held.on(scores_RV.device());
+  const auto at_N = scores_RV.index({rows_N, ids_N});
+  return scores_RV.index_put({rows_N, ids_N}, torch::where(at_N < 0, at_N * penalty, at_N / penalty));
+}
+
+torch::Tensor without_early_ends(const torch::Tensor& scores_RV, const std::vector<const Ids*>& rows,
+                                 const Options& options) {
+  Places ends;
+  for (size_t r = 0; r < rows.size(); ++r)
+    if (std::ssize(*rows[r]) < options.min_new_tokens) ends.add(r, options.eos);
+  const auto [rows_N, ids_N] = ends.on(scores_RV.device());
+  return scores_RV.index_put({rows_N, ids_N}, torch::full({}, kForbidden, scores_RV.options()));
+}
+
+torch::Tensor constrained(const torch::Tensor& scores_RV, const std::vector<const Ids*>& rows, const Options& options) {
+  Places allowed;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const auto next = options.constraint->next(*rows[r]);
+    allowed.add(r, next.ids);
+    if (next.may_end) allowed.add(r, options.eos);
+  }
+  const auto [rows_N, ids_N] = allowed.on(scores_RV.device());
   return torch::full_like(scores_RV, kForbidden).index_put_({rows_N, ids_N}, scores_RV.index({rows_N, ids_N}));
 }
 
@@ -40,20 +57,36 @@ torch::Tensor normalised(const torch::Tensor& p_RV) {
 
 }  // namespace
 
+int64_t candidates_kept(const Options& options) {
+  return std::max<int64_t>(2, 1 + std::ssize(options.eos)) * options.beams;
+}
+
+Continuations continuations(const torch::Tensor& logits_RV, const std::vector<const Ids*>& rows,
+                            const std::vector<double>& uniforms, const Options& options) {
+  torch::Tensor scores_RK, log_probs_RK, ids_RK;
+  if (options.beams > 1) {
+    const auto log_p_RV = logits_RV.log_softmax(-1);
+    const auto kept = std::min(candidates_kept(options), log_p_RV.size(1));
+    std::tie(scores_RK, ids_RK) = adjusted(log_p_RV, rows, options).topk(kept, -1);
+    log_probs_RK = log_p_RV.gather(-1, ids_RK);
+  } else {
+    const auto scores_RV = adjusted(logits_RV, rows, options);
+    const auto ids_R = options.draws()
+                           ? draw(probabilities(scores_RV, options), torch::tensor(uniforms, torch::kDouble))
+                           : scores_RV.argmax(-1);
+    ids_RK = ids_R.unsqueeze(1);
+    log_probs_RK = scores_RK = logits_RV.gather(-1, ids_RK) - logits_RV.logsumexp(-1, true);
+  }
+  const auto all =
+      torch::stack({scores_RK.to(torch::kDouble), log_probs_RK.to(torch::kDouble), ids_RK.to(torch::kDouble)})
+          .cpu();  // one transfer
+  return {all[0], all[1], all[2]};
+}
+
 torch::Tensor adjusted(const torch::Tensor& scores_RV, const std::vector<const Ids*>& rows, const Options& options) {
   auto out_RV = scores_RV;
-  const auto step = static_cast<int64_t>(rows.front()->size());
-  if (options.repetition_penalty != 1 && step > 0) {
-    const auto held_RS = stacked(rows, scores_RV.device());
-    const auto at_RS = out_RV.gather(-1, held_RS);
-    const auto less_RS =
-        torch::where(at_RS < 0, at_RS * options.repetition_penalty, at_RS / options.repetition_penalty);
-    out_RV = out_RV.scatter(-1, held_RS, less_RS);
-  }
-  if (step < options.min_new_tokens && !options.eos.empty()) {
-    const auto ends = torch::tensor(options.eos, torch::kLong).to(out_RV.device());
-    out_RV = out_RV.index_fill(-1, ends, kForbidden);
-  }
+  if (options.repetition_penalty != 1) out_RV = penalised(out_RV, rows, options.repetition_penalty);
+  if (options.min_new_tokens > 0 && !options.eos.empty()) out_RV = without_early_ends(out_RV, rows, options);
   return options.constraint ? constrained(out_RV, rows, options) : out_RV;
 }
 

@@ -29,6 +29,16 @@ void select_rows(ReadPrompts& prompts, const std::vector<int64_t>& places) {
   prompts.lengths_B = prompts.lengths_B.index_select(0, places_B);
 }
 
+void append_rows(ReadPrompts& rows, ReadPrompts more) {
+  if (!rows.cache) {
+    rows = std::move(more);
+    return;
+  }
+  rows.cache->append_rows(*more.cache);
+  rows.last_BD = torch::cat({rows.last_BD, more.last_BD});
+  rows.lengths_B = torch::cat({rows.lengths_B, more.lengths_B});
+}
+
 void read_tokens(LanguageModel& model, ReadPrompts& prompts, const std::vector<int64_t>& ids) {
   const auto ids_B1 = torch::tensor(ids, torch::kLong).to(prompts.lengths_B.device()).unsqueeze(1);
   const auto positions_B1 = prompts.lengths_B.unsqueeze(1);

@@ -22,6 +22,9 @@ ReadPrompts read_prompts(LanguageModel& model, const torch::Tensor& prompts_BTD,
 // The rows become those at `places`: repeated, in another order, without some.
 void select_rows(ReadPrompts& prompts, const std::vector<int64_t>& places);
 
+// The rows of `more` become the last ones; `rows` may hold none yet.
+void append_rows(ReadPrompts& rows, ReadPrompts more);
+
 // Every row goes on by one token.
 void read_tokens(LanguageModel& model, ReadPrompts& prompts, const std::vector<int64_t>& ids);
 

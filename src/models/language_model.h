@@ -13,6 +13,8 @@ class KvCache {
   virtual void select_rows(const torch::Tensor& rows_B) = 0;  // keeps, reorders or repeats rows (int64 indices)
   // The same of a copy: this cache stays as it is, later steps of neither are seen by the other.
   virtual std::unique_ptr<KvCache> copy_rows(const torch::Tensor& rows_B) const = 0;
+  // The rows of another cache of the same model become the last ones, however many positions they hold.
+  virtual void append_rows(const KvCache& other) = 0;
 };
 
 // A causal transformer without its sampling: ids -> embeddings -> hidden states -> logits. Heads, losses and search

@@ -21,6 +21,42 @@ std::unique_ptr<KvCache> Cache::copy_rows(const torch::Tensor& rows_B) const {
   return copy;
 }
 
+Cache Cache::with_length(int64_t positions) const {
+  Cache out = *this;
+  if (positions >= length()) {
+    const int64_t more = positions - length();
+    out.segments_BS_ = torch::constant_pad_nd(segments_BS_, {0, more});
+    for (auto& layer : out.layers_)
+      for (auto* store : {&layer.keys_BGCK, &layer.values_BGCK})
+        *store = torch::constant_pad_nd(store->narrow(2, 0, length()), {0, 0, 0, more});
+    return out;
+  }
+  const auto order_BS = segments_BS_.eq(0).to(torch::kByte).argsort(/*stable=*/true, 1).narrow(1, 0, positions);
+  out.segments_BS_ = segments_BS_.gather(1, order_BS);
+  for (auto& layer : out.layers_)
+    for (auto* store : {&layer.keys_BGCK, &layer.values_BGCK}) {
+      const auto index = order_BS.view({-1, 1, positions, 1}).expand({-1, store->size(1), -1, store->size(3)});
+      *store = store->gather(2, index);
+    }
+  return out;
+}
+
+void Cache::append_rows(const KvCache& other) {
+  const auto* theirs = dynamic_cast<const Cache*>(&other);
+  if (!theirs || theirs->layers_.size() != layers_.size())
+    internal_error("the cache given was made by another language model");
+  const auto held = [](const Cache& cache) { return cache.segments_BS_.gt(0).sum(1).max().item<int64_t>(); };
+  const int64_t needed = std::max(held(*this), held(*theirs));
+  int64_t positions = std::max(length(), theirs->length());
+  if (4 * positions > 5 * needed) positions = needed;  // moving keys together costs more than a little padding
+  const Cache mine = with_length(positions), more = theirs->with_length(positions);
+  segments_BS_ = torch::cat({mine.segments_BS_, more.segments_BS_});
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    layers_[i].keys_BGCK = torch::cat({mine.layers_[i].keys_BGCK, more.layers_[i].keys_BGCK});
+    layers_[i].values_BGCK = torch::cat({mine.layers_[i].values_BGCK, more.layers_[i].values_BGCK});
+  }
+}
+
 torch::Tensor Cache::append_segments(const torch::Tensor& segments_BT) {
   segments_BS_ = segments_BS_.defined() ? torch::cat({segments_BS_, segments_BT}, 1) : segments_BT;
   return segments_BS_;

@@ -17,6 +17,7 @@ class Cache final : public KvCache {
   int64_t length() const override { return segments_BS_.defined() ? segments_BS_.size(1) : 0; }
   void select_rows(const torch::Tensor& rows_B) override;
   std::unique_ptr<KvCache> copy_rows(const torch::Tensor& rows_B) const override;
+  void append_rows(const KvCache& other) override;
 
   // Adds the segments of new positions, once a forward pass and before its layers; returns those of all positions (B,
   // S).
@@ -29,6 +30,8 @@ class Cache final : public KvCache {
   struct Layer {
     torch::Tensor keys_BGCK, values_BGCK;  // C: capacity
   };
+  // A copy with so many positions, padding last; not fewer than any row holds.
+  Cache with_length(int64_t positions) const;
   torch::Tensor write(torch::Tensor& store_BGCK, const torch::Tensor& new_BGTK) const;
 
   std::vector<Layer> layers_;

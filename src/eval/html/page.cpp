@@ -1,0 +1,107 @@
+#include "src/eval/html/page.h"
+
+#include "src/base/error.h"
+#include "src/eval/html/cards.h"
+#include "src/eval/html/examples.h"
+#include "src/eval/html/figures.h"
+#include "src/eval/html/matrix.h"
+#include "src/eval/html/style.h"
+#include "src/eval/html/tables.h"
+
+namespace usam::eval::html {
+namespace {
+
+Markup heading(const char* level, const std::string& plain) {
+  return element(level, text(plain));
+}
+
+Markup head(const Page& page) {
+  return element("meta", {{"charset", "utf-8"}}) +
+         element("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}}) +
+         element("title", text(page.title)) + element("style", Markup::trusted(style_sheet()));
+}
+
+Markup navigation(const std::vector<TaskExamples>& tasks) {
+  Markup links;
+  for (const auto& task : tasks) links += element("a", {{"href", "#task-" + task.task}}, text(task.task));
+  return element("nav", links);
+}
+
+const char* examples_title(Kind kind) {
+  return kind == Kind::kLabel ? "Wrong answers first" : "Worst answers first";
+}
+
+Markup legend(Kind kind) {
+  if (kind != Kind::kText) return {};
+  const auto sample = [](const char* style, const char* words) {
+    return element("span", {{"class", style}}, element("b", text(words)));
+  };
+  return element("p", {{"class", "note legend"}},
+                 text("Above the reference, below the answer, both normalised: ") + sample("sub", "substituted") +
+                     text(" ") + sample("del", "left out") + text(" ") + sample("ins", "put in"));
+}
+
+Markup cards_of(const TaskExamples& task, const Page& page, const std::vector<Hypothesis>& hypotheses) {
+  Markup cards;
+  for (const auto& example : task.worst) {
+    const auto& h = hypotheses[example.index];
+    const auto heard = page.heard.find(h.key);
+    cards += card(h, example, task.kind, heard == page.heard.end() ? Heard{} : heard->second);
+  }
+  if (cards.empty()) return cards;
+  return heading("h3", examples_title(task.kind)) + legend(task.kind) + element("div", {{"class", "cards"}}, cards);
+}
+
+Markup task_section(const TaskExamples& task, const Page& page, const std::vector<Hypothesis>& hypotheses) {
+  const Json& metrics = page.report.at("tasks").at(task.task);
+  Markup inside = heading("h2", task.task);
+  inside += element("p", {{"class", "n"}}, text(count_text(metrics.value("n", int64_t{0})) + " samples"));
+  inside += counts_line(metrics);
+  if (metrics.contains("confusion")) inside += confusion_matrix(metrics["confusion"]);
+  if (task.kind == Kind::kTags) inside += tag_table(hypotheses, task.task);
+  return element("section", {{"id", "task-" + task.task}}, inside + cards_of(task, page, hypotheses));
+}
+
+Markup foot(const Page& page) {
+  Markup lines;
+  const auto line = [&](const std::string& name, const std::string& value) {
+    lines += element("div", element("dt", text(name)) + element("dd", text(value)));
+  };
+  for (const auto& [name, value] : page.origin) line(name, value);
+  for (const auto& [name, value] : page.report.items()) {
+    std::string words = name;
+    for (char& c : words) c = c == '_' ? ' ' : c;
+    if (value.is_string()) line(words, value.get<std::string>());
+    if (value.is_number()) line(words, value.dump());
+  }
+  return element("footer", element("dl", lines));
+}
+
+// Masks and spectrograms of a page share these: grey levels become colours, darkest first.
+Markup colours() {
+  return Markup::trusted(
+      "<svg width=\"0\" height=\"0\" aria-hidden=\"true\" style=\"position:absolute\"><filter id=\"heat\" "
+      "color-interpolation-filters=\"sRGB\"><feComponentTransfer>"
+      "<feFuncR type=\"table\" tableValues=\"0.00 0.09 0.27 0.48 0.69 0.89 0.98 0.99 0.99\"/>"
+      "<feFuncG type=\"table\" tableValues=\"0.00 0.06 0.06 0.13 0.19 0.30 0.50 0.74 0.99\"/>"
+      "<feFuncB type=\"table\" tableValues=\"0.02 0.24 0.45 0.51 0.48 0.38 0.36 0.54 0.75\"/>"
+      "</feComponentTransfer></filter></svg>");
+}
+
+}  // namespace
+
+std::string render(const Page& page, const std::vector<Hypothesis>& hypotheses, const ScoreOptions& options) {
+  const auto tasks = worst_examples(hypotheses, page.report.at("tasks"), options, page.examples);
+  Markup body = element("header", {{"class", "top"}},
+                        heading("h1", page.title) + element("p", {{"class", "subtitle"}}, text(page.subtitle)));
+  if (tasks.size() > 1) body += navigation(tasks);
+  Markup all = element("section", {{"id", "all"}}, headline_table(page.report.at("tasks")));
+  const auto sources = source_table(page.report);
+  if (!sources.empty()) all += element("section", heading("h2", "By test set") + sources);
+  for (const auto& task : tasks) all += task_section(task, page, hypotheses);
+  body += element("main", all) + foot(page) + colours() + element("script", Markup::trusted(script()));
+  return "<!doctype html>\n" +
+         element("html", {{"lang", "en"}}, element("head", head(page)) + element("body", body)).bytes() + "\n";
+}
+
+}  // namespace usam::eval::html

@@ -1,0 +1,21 @@
+#pragma once
+// The figures of metrics.json as tables.
+#include <string>
+#include <vector>
+
+#include "src/base/json.h"
+#include "src/eval/html/markup.h"
+#include "src/eval/hypotheses.h"
+
+namespace usam::eval::html {
+
+// Every metric of every task with its interval, beside the majority baseline and the failures.
+Markup headline_table(const Json& tasks);
+// The leading metric of each task in each source; nothing where there is one source or none.
+Markup source_table(const Json& report);
+// What else metrics.json counts in a task: "substitutions 12 · deletions 3".
+Markup counts_line(const Json& task);
+// Average precision and ROC AUC of each tag, over the hypotheses of a task with scores; nothing where none has any.
+Markup tag_table(const std::vector<Hypothesis>& hypotheses, const std::string& task);
+
+}  // namespace usam::eval::html

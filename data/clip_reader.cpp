@@ -18,6 +18,13 @@ torch::Tensor padded_to(const torch::Tensor& samples, int64_t size) {
   return torch::constant_pad_nd(samples, {0, size - samples.numel()});
 }
 
+// What is read of a row's file. A length of 0 is refused, but only after it was tried: what is wrong with the file says
+// more.
+audio::Part part_of(const Row& row) {
+  if (!row.is_part) return {};
+  return row.seconds > 0 ? audio::Part{row.offset, row.seconds} : audio::Part{.offset = row.offset};
+}
+
 class FileReader final : public ClipReader {
  public:
   FileReader(const DataPlan& plan, const ClipOptions& options) : options_(options), min_seconds_(plan.min_seconds) {
@@ -33,7 +40,7 @@ class FileReader final : public ClipReader {
   }
 
   ReadClip read(int64_t, const Row& row, DrawKey key) const override {
-    audio::Audio audio = audio::decode(row.audio, options_.max_seconds + kLengthTolerance);
+    audio::Audio audio = audio::decode(row.audio, options_.max_seconds + kLengthTolerance, part_of(row));
     if (row.seconds == 0) user_error("{}: the manifest says that the clip has 0 s, but it has samples", row.audio);
     ReadClip result;
     if (audio.is_cut && !options_.truncates) {

@@ -162,6 +162,8 @@ Row Manifest::row(int64_t index) const {
   row.references = split_references(line.label);
   row.tags = std::move(line.tags);
   row.seconds = entry.seconds;
+  row.is_part = line.offset >= 0;
+  row.offset = std::max(line.offset, 0.0);
   row.source = source_;
   row.line = entry.line;
   return row;
@@ -175,7 +177,8 @@ void Manifest::measure_missing() {
     entry.seconds = 0;
     ++measured;
     try {
-      entry.seconds = audio::probe(row(i).audio).seconds;
+      const Row measured_row = row(i);
+      entry.seconds = std::max(audio::probe(measured_row.audio).seconds - measured_row.offset, 0.0);
     } catch (const UserError&) {
       // Reading the sample will fail too, under `data.on_error`.
     }
@@ -191,9 +194,15 @@ std::vector<std::string> check_audio(const Source& source, int64_t at_most) {
       problems.push_back(fmt::format("{}: {}: {}", source.place(i), row.key, reason));
     };
     try {
-      const double found = audio::probe(row.audio).seconds, apart = std::abs(found - row.seconds);
-      if (row.seconds >= 0 && apart > 0.1 && apart > 0.05 * row.seconds)
-        report(fmt::format("'dur' is {} s, but {} holds {:.2f} s", row.seconds, row.audio, found));
+      const double file = audio::probe(row.audio).seconds, found = file - row.offset;
+      const double apart = row.is_part ? row.seconds - found : std::abs(row.seconds - found);
+      if (found <= 0)
+        report(fmt::format("'offset' is {} s, but {} holds {:.2f} s", row.offset, row.audio, file));
+      else if (row.seconds >= 0 && apart > 0.1 && apart > 0.05 * row.seconds)
+        report(row.is_part
+                   ? fmt::format("'offset' {} s and 'dur' {} s reach beyond the end of {}, which holds {:.2f} s",
+                                 row.offset, row.seconds, row.audio, file)
+                   : fmt::format("'dur' is {} s, but {} holds {:.2f} s", row.seconds, row.audio, file));
     } catch (const UserError& e) {
       report(e.what());
     }

@@ -37,9 +37,9 @@ struct ManifestOptions {
 class Manifest final : public Source {
  public:
   // Opens and checks a manifest. Every line that cannot be used is added to `problems` as `file:line: sentence`, and so
-  // is a file that cannot be read or holds no row. A row without `dur` gets its file's length from the header; where
-  // that cannot be read it counts as 0 s, and decoding it will say why. A `dur` of 0 is accepted here and refused when
-  // the sample is read, so that one such row falls under data.on_error.
+  // is a file that cannot be read or holds no row. A row without `dur` gets its file's length from the header, from
+  // `offset` on; where that cannot be read it counts as 0 s, and decoding it will say why. A `dur` of 0 is accepted
+  // here and refused when the sample is read, so that one such row falls under data.on_error.
   static std::shared_ptr<Manifest> open(const std::string& path, const ManifestOptions& options, SeenKeys& seen,
                                         ManifestProblems& problems);
   // The same for one manifest by itself; throws UserError with all its problems.
@@ -73,8 +73,8 @@ class Manifest final : public Source {
 };
 
 // What is wrong with the audio of a source, a sentence a row (`file:line: key: reason`): every header is opened, and
-// the duration compared with the manifest's (more than 0.1 s and 5 % apart is reported). For --validate and
-// usam-inspect.
+// the duration compared with the manifest's (more than 0.1 s and 5 % apart is reported; of a part, that it ends so much
+// behind its file). For --validate and usam-inspect.
 std::vector<std::string> check_audio(const Source& source, int64_t at_most = 100);
 
 }  // namespace usam::data

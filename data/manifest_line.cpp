@@ -104,8 +104,10 @@ class LineHandler {
     return true;
   }
   bool number(double v) {
-    if (depth_ == 1 && name_ == "dur") return line_.seconds = v, check_seconds(fmt::format("{}", v));
-    return value("a number");
+    double* field = depth_ == 1 ? known_number() : nullptr;
+    if (!field) return value("a number");
+    *field = v;
+    return check_seconds(v, fmt::format("{}", v));
   }
   // Any value that is not what a known name wants.
   bool value(const char* found) {
@@ -117,7 +119,7 @@ class LineHandler {
     if (std::string_view(found) == "null") return true;  // an optional name that is null is absent
     if (name_ == "prompt") return fail(fmt::format("'prompt' must be text, found {}", found));
     if (name_ == "tags") return fail(fmt::format("'tags' must be a list of texts or one text, found {}", found));
-    if (name_ == "dur") return fail(fmt::format("'dur' must be a number of seconds, found {}", found));
+    if (known_number()) return fail(fmt::format("'{}' must be a number of seconds, found {}", name_, found));
     return true;
   }
   bool known_string(std::string& text) {
@@ -135,19 +137,20 @@ class LineHandler {
       *field = std::move(text);
     } else if (name_ == "tags") {
       line_.tags = split_tags(text);
-    } else if (name_ == "dur") {
+    } else if (double* number = known_number()) {
       const auto digits = trim(text);
       const auto end = digits.data() + digits.size();
-      const auto parsed = std::from_chars(digits.data(), end, line_.seconds);
+      const auto parsed = std::from_chars(digits.data(), end, *number);
       if (parsed.ec != std::errc() || parsed.ptr != end)
-        return fail(fmt::format("'dur' must be a number of seconds, found '{}'", text));
-      return check_seconds(text);
+        return fail(fmt::format("'{}' must be a number of seconds, found '{}'", name_, text));
+      return check_seconds(*number, text);
     }
     return true;
   }
-  bool check_seconds(const std::string& shown) {
-    if (std::isfinite(line_.seconds) && line_.seconds >= 0 && line_.seconds <= kMaxSeconds) return true;
-    return fail(fmt::format("'dur' must be from 0 to {} seconds, found {}", kMaxSeconds, shown));
+  double* known_number() { return name_ == "dur" ? &line_.seconds : name_ == "offset" ? &line_.offset : nullptr; }
+  bool check_seconds(double seconds, const std::string& shown) {
+    if (std::isfinite(seconds) && seconds >= 0 && seconds <= kMaxSeconds) return true;
+    return fail(fmt::format("'{}' must be from 0 to {} seconds, found {}", name_, kMaxSeconds, shown));
   }
 
   ManifestLine& line_;

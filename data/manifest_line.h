@@ -10,13 +10,13 @@ namespace usam::data {
 struct ManifestLine {
   std::string key, wav, label, task, prompt;
   std::vector<std::string> tags;
-  double seconds = -1;  // -1: not given
+  double seconds = -1, offset = -1;  // -1: not given
 };
 
-// Parses one line `{key, wav, label, task, dur?, tags?, prompt?}` of a manifest (usam.md section 4) into `line`. `dur`
-// may be a number or a string that holds one, `tags` a list of strings or one comma-separated string; other names are
-// ignored. Strict: UTF-8, no name twice, no text after the object, at most 64 levels deep. Returns the sentence that
-// says what is wrong with the line, or nothing.
+// Parses one line `{key, wav, label, task, dur?, offset?, tags?, prompt?}` of a manifest (usam.md section 4) into
+// `line`. `dur` and `offset` may be a number or a string that holds one, `tags` a list of strings or one
+// comma-separated string; other names are ignored. Strict: UTF-8, no name twice, no text after the object, at most 64
+// levels deep. Returns the sentence that says what is wrong with the line, or nothing.
 std::optional<std::string> parse_manifest_line(std::string_view text, ManifestLine& line);
 
 // The label's references: its parts between TABs, blank ones left out.

@@ -14,6 +14,8 @@ struct Row {
   std::vector<std::string> references;  // the label; several where the label holds TABs
   std::vector<std::string> tags;        // scored as mAP beside the task's own metric
   double seconds = -1;                  // from the manifest, or read from the file's header when the source was opened
+  bool is_part = false;                 // of its file: the `seconds` from `offset` on, as a clip of its own
+  double offset = 0;                    // in seconds
   int64_t source = 0;                   // index of the manifest in the config's list
   int64_t line = 0;                     // 1-based line in it
 };

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "src/base/error.h"
@@ -18,8 +19,8 @@ namespace {
 constexpr int64_t kMinRate = 1000, kMaxRate = 768000;
 constexpr sf_count_t kBlockSamples = 65536;       // over all channels
 constexpr sf_count_t kUnknownFrames = 1LL << 48;  // libsndfile gives the largest integer where the header has no length
-constexpr double kMaxCountedSeconds = 7 * 24 * 3600;  // a file without a length is not read for longer than this
-constexpr float kLoudest = 1e6f;                      // full scale is 1; 16-bit integers stored as floats still pass
+constexpr sf_count_t kMaxCountedSeconds = 7 * 24 * 3600;  // a file without a length is not read for longer than this
+constexpr float kLoudest = 1e6f;  // full scale is 1; 16-bit integers stored as floats still pass
 
 struct CloseFile {
   void operator()(SNDFILE* file) const { sf_close(file); }
@@ -65,34 +66,19 @@ File open(const std::string& path, SF_INFO& info) {
   return file;
 }
 
-// Calls use(block, frames) for each block of interleaved samples until the file ends or `use` returns false.
+// Calls use(block) with interleaved samples until `count` frames were read or the file ended; returns how many were.
 template <class Use>
-void read_blocks(SNDFILE* file, const SF_INFO& info, Use use) {
+sf_count_t read_frames(SNDFILE* file, const SF_INFO& info, sf_count_t count, Use use) {
   const sf_count_t block_frames = std::max<sf_count_t>(1, kBlockSamples / info.channels);
-  std::vector<float> block(static_cast<size_t>(block_frames * info.channels));
-  while (true) {
-    const sf_count_t frames = sf_readf_float(file, block.data(), block_frames);
-    if (frames <= 0 || !use(block.data(), frames)) return;
+  std::vector<float> block(static_cast<size_t>(std::min(block_frames, count) * info.channels));
+  sf_count_t done = 0;
+  while (done < count) {
+    const sf_count_t frames = sf_readf_float(file, block.data(), std::min(block_frames, count - done));
+    if (frames <= 0) break;
+    use(std::span(block).first(static_cast<size_t>(frames * info.channels)));
+    done += frames;
   }
-}
-
-// Appends the mean of the channels. A sum of finite samples could overflow only above kLoudest, which is refused.
-void append_mean(const std::string& path, const float* block, sf_count_t frames, const SF_INFO& info,
-                 std::vector<float>& mono) {
-  for (sf_count_t t = 0; t < frames; ++t) {
-    float sum = 0;
-    for (int c = 0; c < info.channels; ++c) {
-      const float x = block[t * info.channels + c];
-      if (!(std::abs(x) <= kLoudest)) {
-        const double at = static_cast<double>(mono.size()) / info.samplerate;
-        if (!std::isfinite(x))
-          user_error("{}: a sample at {:.3f} s is {}", path, at, std::isnan(x) ? "NaN" : "infinite");
-        user_error("{}: a sample at {:.3f} s is {:g}; full scale is 1", path, at, x);
-      }
-      sum += x;
-    }
-    mono.push_back(sum / static_cast<float>(info.channels));
-  }
+  return done;
 }
 
 // A lossy stream may end early or have padding that its header does not tell; a lossless one that does is damaged.
@@ -101,40 +87,114 @@ bool is_lossless(const SF_INFO& info) {
   return container != SF_FORMAT_OGG && container != SF_FORMAT_MPEG;
 }
 
+// Reads stretches of a file, each beginning where the one before it began or later.
+class Reader {
+ public:
+  explicit Reader(const std::string& path) : path_(path), file_(open(path, info_)), written_(time_of(path)) {}
+
+  const SF_INFO& info() const { return info_; }
+  sf_count_t frame_at(double seconds) const { return std::llround(seconds * info_.samplerate); }
+  // A frame of mp3 leans on those before it, so that libsndfile finds other samples there by seeking; some telephone
+  // codecs cannot seek at all. In the other formats a stretch holds the same samples however it was come to.
+  bool is_forward_only() const { return !info_.seekable || (info_.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_MPEG; }
+  // Whether it is of this file, unchanged, and can still read what begins there.
+  bool can_read(const std::string& path, double seconds) const {
+    return path == path_ && frame_at(seconds) >= first_ && time_of(path) == written_;
+  }
+
+  // The means of the channels of `count` frames from `first` on, or of those up to the file's end.
+  std::span<const float> read(sf_count_t first, sf_count_t count) {
+    go_to(first);
+    read_frames(file_.get(), info_, count - std::ssize(mono_), [this](std::span<const float> b) { append_mean(b); });
+    return std::span(mono_).first(static_cast<size_t>(std::min<sf_count_t>(count, std::ssize(mono_))));
+  }
+
+ private:
+  static std::filesystem::file_time_type time_of(const std::string& path) {
+    std::error_code error;
+    return std::filesystem::last_write_time(path, error);
+  }
+
+  void go_to(sf_count_t first) {
+    const auto known = std::min<sf_count_t>(first - first_, std::ssize(mono_));
+    mono_.erase(mono_.begin(), mono_.begin() + known);
+    first_ += known;
+    if (first_ == first) return;
+    if (is_forward_only()) {
+      first_ += read_frames(file_.get(), info_, first - first_, [](std::span<const float>) {});
+    } else if (first < info_.frames && sf_seek(file_.get(), first, SEEK_SET) == first) {
+      first_ = first;
+    }
+    if (first_ < first)
+      user_error("{}: the part that begins at {:g} s is not there: the file holds {:.2f} s", path_, in_seconds(first),
+                 in_seconds(is_forward_only() ? first_ : info_.frames));
+  }
+
+  // A sum of finite samples could overflow only above kLoudest, which is refused.
+  void append_mean(std::span<const float> block) {
+    const auto channels = static_cast<size_t>(info_.channels);
+    for (size_t at = 0; at < block.size(); at += channels) {
+      float sum = 0;
+      for (const float x : block.subspan(at, channels)) {
+        if (!(std::abs(x) <= kLoudest)) refuse(x);
+        sum += x;
+      }
+      mono_.push_back(sum / static_cast<float>(info_.channels));
+    }
+  }
+  [[noreturn]] void refuse(float x) const {
+    const double at = in_seconds(first_ + std::ssize(mono_));
+    if (!std::isfinite(x)) user_error("{}: a sample at {:.3f} s is {}", path_, at, std::isnan(x) ? "NaN" : "infinite");
+    user_error("{}: a sample at {:.3f} s is {:g}; full scale is 1", path_, at, x);
+  }
+  double in_seconds(sf_count_t frames) const { return static_cast<double>(frames) / info_.samplerate; }
+
+  std::string path_;
+  SF_INFO info_{};
+  File file_;
+  std::filesystem::file_time_type written_;
+  sf_count_t first_ = 0;  // frame that mono_ begins with
+  std::vector<float> mono_;
+};
+
 }  // namespace
 
 Info probe(const std::string& path) {
   SF_INFO info;
   const File file = open(path, info);
   sf_count_t frames = info.frames;
-  if (frames < 0 || frames > kUnknownFrames) {
-    frames = 0;
-    read_blocks(file.get(), info, [&](const float*, sf_count_t n) {
-      frames += n;
-      return static_cast<double>(frames) < kMaxCountedSeconds * info.samplerate;
-    });
-  }
+  if (frames < 0 || frames > kUnknownFrames)
+    frames = read_frames(file.get(), info, kMaxCountedSeconds * info.samplerate, [](std::span<const float>) {});
   if (frames == 0) user_error("{}: the audio file has no samples", path);
   return {info.samplerate, info.channels, static_cast<double>(frames) / info.samplerate};
 }
 
-Audio decode(const std::string& path, double max_seconds) {
-  SF_INFO info;
-  const File file = open(path, info);
-  const double limit = std::ceil(max_seconds * info.samplerate);
+Audio decode(const std::string& path, double max_seconds, const Part& part) {
+  // Parts of a file that is read forward are asked for one after the other more often than not.
+  thread_local std::unique_ptr<Reader> kept;
+  const bool is_kept = !part.is_whole() && kept && kept->can_read(path, part.offset);
+  auto reader = is_kept ? std::move(kept) : std::make_unique<Reader>(path);
+
+  const SF_INFO& info = reader->info();
+  const sf_count_t first = reader->frame_at(part.offset);
+  const auto in_frames = [&](double frames) {
+    return static_cast<sf_count_t>(std::min(frames, double{kUnknownFrames}));
+  };
+  const sf_count_t limit = in_frames(std::ceil(max_seconds * info.samplerate));
+  const sf_count_t wanted = in_frames(std::round((part.offset + part.seconds) * info.samplerate)) - first;
+  std::span<const float> mono = reader->read(first, std::min(wanted, limit + 1));
+
   Audio audio;
   audio.sample_rate = info.samplerate;
-  std::vector<float> mono;
-  read_blocks(file.get(), info, [&](const float* block, sf_count_t frames) {
-    append_mean(path, block, frames, info, mono);
-    audio.is_cut = static_cast<double>(mono.size()) > limit;
-    return !audio.is_cut;
-  });
-  if (audio.is_cut) mono.resize(static_cast<size_t>(limit));
+  audio.is_cut = std::ssize(mono) > limit;
   if (mono.empty()) user_error("{}: the audio file has no samples", path);
-  if (!audio.is_cut && is_lossless(info) && std::ssize(mono) < info.frames && info.frames < kUnknownFrames)
-    user_error("{}: the file is damaged: {} of {} samples could be read", path, mono.size(), info.frames);
-  audio.samples = torch::from_blob(mono.data(), {std::ssize(mono)}, torch::kFloat32).clone();
+  const sf_count_t promised = std::min(info.frames - first, wanted);
+  if (!audio.is_cut && is_lossless(info) && std::ssize(mono) < promised && info.frames < kUnknownFrames)
+    user_error("{}: the file is damaged: {} of {} samples could be read", path, first + std::ssize(mono), info.frames);
+  if (audio.is_cut) mono = mono.first(static_cast<size_t>(limit));
+  audio.samples = torch::empty({std::ssize(mono)}, torch::kFloat32);
+  std::ranges::copy(mono, audio.samples.data_ptr<float>());
+  if (!part.is_whole() && reader->is_forward_only()) kept = std::move(reader);
   return audio;
 }
 

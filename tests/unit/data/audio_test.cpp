@@ -1,9 +1,11 @@
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
 #include "data/audio/decode.h"
 #include "data/audio/resample.h"
 #include "src/base/json.h"
+#include "src/tensor/rng.h"
 #include "tests/unit/data/support.h"
 
 namespace usam::data::audio {
@@ -29,6 +31,93 @@ TEST(Decode, StopsAtTheLimit) {
   const Audio whole = decode(path, 3);
   EXPECT_FALSE(whole.is_cut);
   EXPECT_TRUE(torch::equal(cut.samples, whole.samples.slice(0, 0, 20000)));
+}
+
+// Writes a stereo sweep with pauses and noise in a format of libsndfile.
+std::string write_sweep(const test::TemporaryFolder& folder, const std::string& name, int format, int rate,
+                        double seconds) {
+  const std::string path = (folder.path() / name).string();
+  SF_INFO info{};
+  info.samplerate = rate;
+  info.channels = format & SF_FORMAT_GSM610 ? 1 : 2;
+  info.format = format;
+  SNDFILE* file = sf_open(path.c_str(), SFM_WRITE, &info);
+  const torch::Tensor noise = torch::rand({rate}, generator(draw_key(1, name))) - 0.5;
+  std::vector<float> second(static_cast<size_t>(rate * info.channels));
+  for (int s = 0; s < seconds; ++s) {
+    for (int t = 0; t < rate; ++t) {
+      const double at = s + static_cast<double>(t) / rate;
+      const double sine = std::sin(at * 5) > 0 ? 0.3 * std::sin(2 * M_PI * (200 + 10 * at) * at) : 0;
+      for (int c = 0; c < info.channels; ++c)
+        second[static_cast<size_t>(t * info.channels + c)] =
+            static_cast<float>(sine * (c + 1)) + 0.1f * noise.data_ptr<float>()[(t + 77 * s) % rate];
+    }
+    sf_writef_float(file, second.data(), rate);
+  }
+  sf_close(file);
+  return path;
+}
+
+// A part is what stands there in the whole file, bit for bit, in any order of reading.
+TEST(Decode, APartIsCutFromTheWholeFile) {
+  const test::TemporaryFolder folder;
+  const std::vector<std::string> paths = {
+      write_sweep(folder, "a.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 11025, 20),
+      write_sweep(folder, "b.wav", SF_FORMAT_WAV | SF_FORMAT_IMA_ADPCM, 16000, 20),
+      write_sweep(folder, "c.wav", SF_FORMAT_WAV | SF_FORMAT_GSM610, 8000, 20),
+      write_sweep(folder, "a.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 44100, 20),
+      write_sweep(folder, "a.mp3", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, 44100, 20),
+      write_sweep(folder, "b.mp3", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, 16000, 20),
+      write_sweep(folder, "a.ogg", SF_FORMAT_OGG | SF_FORMAT_VORBIS, 22050, 20),
+      write_sweep(folder, "a.opus", SF_FORMAT_OGG | SF_FORMAT_OPUS, 48000, 20)};
+  const std::vector<Part> parts = {{0, 5},     {4, 5},      {8.0001, 5.33333}, {19, 5},
+                                   {3, 0.001}, {2.5, 12.5}, {2.5, 17},         {7.77}};
+  for (const std::string& path : paths) {
+    const Audio whole = decode(path);
+    const auto rate = static_cast<double>(whole.sample_rate);
+    for (const Part& part : parts) {
+      const Audio audio = decode(path, 13, part);
+      const auto begin = static_cast<int64_t>(std::round(part.offset * rate));
+      const auto end = std::min(whole.samples.numel(),
+                                static_cast<int64_t>(std::round(std::min(part.offset + part.seconds, 1e3) * rate)));
+      const auto cut = std::min(end, begin + static_cast<int64_t>(13 * rate));
+      EXPECT_TRUE(torch::equal(audio.samples, whole.samples.slice(0, begin, cut))) << path << " " << part.offset;
+      EXPECT_EQ(audio.is_cut, part.seconds == 17) << path << " " << part.offset;
+    }
+    EXPECT_EQ(
+        test::message_of([&] { decode(path, 5, {20.5, 1}); }),
+        fmt::format("{}: the part that begins at 20.5 s is not there: the file holds {:.2f} s", path, whole.seconds()));
+  }
+}
+
+// What was read of a file that is read forward is not taken for another file of its name.
+TEST(Decode, APartOfAFileThatChanged) {
+  const test::TemporaryFolder folder;
+  const int mp3 = SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III;
+  const std::string path = write_sweep(folder, "a.mp3", mp3, 16000, 6);
+  decode(path, 30, {1, 2});
+  std::filesystem::rename(write_sweep(folder, "b.mp3", mp3, 16000, 6), path);
+  const torch::Tensor whole = decode(path).samples;
+  EXPECT_TRUE(torch::equal(decode(path, 30, {2, 2}).samples, whole.slice(0, 32000, 64000)));
+}
+
+// Windows in their order cost one reading of the file, not one for each.
+TEST(Decode, PartsInTheirOrderReadAFileOnce) {
+  const test::TemporaryFolder folder;
+  const std::string path = write_sweep(folder, "a.mp3", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, 16000, 60);
+  const auto seconds_of = [](const auto& work) {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  const auto read = [&](double at) { decode(path, 30, {at, 3}); };
+  const double forward = seconds_of([&] {
+    for (int at = 0; at < 58; at += 2) read(at);
+  });
+  const double backward = seconds_of([&] {
+    for (int at = 56; at >= 0; at -= 2) read(at);
+  });
+  EXPECT_LT(forward, backward / 3);  // 1 reading against 15
 }
 
 TEST(Decode, SaysWhatIsWrong) {

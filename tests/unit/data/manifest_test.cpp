@@ -22,6 +22,7 @@ std::string with(const std::string& name, const std::string& value) {
                                       {"label", "\"one\""},
                                       {"task", "\"ASR\""},
                                       {"dur", "1.5"},
+                                      {"offset", "null"},
                                       {"tags", "null"},
                                       {"prompt", "null"}})
     text += "\"" + key + "\":" + (key == name ? value : standard) + (key == "prompt" ? "}" : ",");
@@ -45,6 +46,12 @@ TEST(ManifestLine, EachProblemHasItsSentence) {
   EXPECT_EQ(problem(with("dur", "\"nan\"")), "'dur' must be from 0 to 1000000 seconds, found nan");
   EXPECT_EQ(problem(with("dur", "-2")), "'dur' must be from 0 to 1000000 seconds, found -2");
   EXPECT_EQ(problem(with("dur", "1e12")), "'dur' must be from 0 to 1000000 seconds, found 1000000000000");
+  EXPECT_EQ(problem(with("offset", "7.25")), "");
+  EXPECT_EQ(problem(with("offset", "\" 7.25 \"")), "");
+  EXPECT_EQ(problem(with("offset", "-1")), "'offset' must be from 0 to 1000000 seconds, found -1");
+  EXPECT_EQ(problem(with("offset", "\"inf\"")), "'offset' must be from 0 to 1000000 seconds, found inf");
+  EXPECT_EQ(problem(with("offset", "\"1:30\"")), "'offset' must be a number of seconds, found '1:30'");
+  EXPECT_EQ(problem(with("offset", "[1]")), "'offset' must be a number of seconds, found a list");
   EXPECT_EQ(problem(with("tags", "[\"a\", 3]")), "'tags' must be a list of texts, found a number in it");
   EXPECT_EQ(problem(with("tags", "[\"a\", [\"b\"]]")), "'tags' must be a list of texts, found a list in it");
   EXPECT_EQ(problem(with("tags", "3")), "'tags' must be a list of texts or one text, found a number");
@@ -95,6 +102,33 @@ TEST(Manifest, MeasuresWhatHasNoDuration) {
   EXPECT_DOUBLE_EQ(manifest->seconds(0), 1.25);
   EXPECT_EQ(manifest->row(0).seconds, 1.25);
   EXPECT_EQ(manifest->seconds(1), 0);  // decoding it will fail
+}
+
+TEST(Manifest, PartsOfFiles) {
+  const test::TemporaryFolder folder;
+  const std::string wav = write_wav(folder, "a.wav", tone(4, 440));
+  const auto manifest = Manifest::open(
+      folder.write("m.jsonl", R"({"key": "a", "wav": "a.wav", "label": "x", "task": "ASR", "offset": 0.5, "dur": 1.25}
+{"key": "b", "wav": "a.wav", "label": "x", "task": "ASR", "offset": "1.5"}
+{"key": "c", "wav": "a.wav", "label": "x", "task": "ASR", "offset": 0, "dur": 1}
+{"key": "d", "wav": "a.wav", "label": "x", "task": "ASR", "offset": null, "dur": 4}
+{"key": "e", "wav": "a.wav", "label": "x", "task": "ASR", "offset": 4}
+{"key": "f", "wav": "a.wav", "label": "x", "task": "ASR", "offset": 3, "dur": 1.5})"));
+  const auto part = [&](int64_t i) {
+    const Row row = manifest->row(i);
+    EXPECT_EQ(row.seconds, manifest->seconds(i));
+    return std::tuple(row.is_part, row.offset, row.seconds);
+  };
+  EXPECT_EQ(part(0), std::tuple(true, 0.5, 1.25));
+  EXPECT_EQ(part(1), std::tuple(true, 1.5, 2.5));  // up to the end, by the header
+  EXPECT_EQ(part(2), std::tuple(true, 0.0, 1.0));  // the first second, unlike a `dur` alone
+  EXPECT_EQ(part(3), std::tuple(false, 0.0, 4.0));
+  EXPECT_EQ(part(4), std::tuple(true, 4.0, 0.0));
+  EXPECT_EQ(
+      check_audio(*manifest),
+      (std::vector<std::string>{manifest->name() + ":5: e: 'offset' is 4 s, but " + wav + " holds 4.00 s",
+                                manifest->name() + ":6: f: 'offset' 3 s and 'dur' 1.5 s reach beyond the end of " +
+                                    wav + ", which holds 4.00 s"}));
 }
 
 TEST(Manifest, RefusesFiles) {

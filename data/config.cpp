@@ -60,9 +60,11 @@ void describe(Fields& f, DataConfig& c) {
            "what to do with clips above max_seconds")
       .required()
       .check([&c] {
-        return std::string(c.long_audio == LongAudio::kWindow
-                               ? "'data.long_audio: window' is not available yet: choose error, drop or truncate"
-                               : "");
+        return std::string(
+            c.long_audio == LongAudio::kWindow
+                ? "'data.long_audio: window' would part clips from their labels: choose error, drop or truncate; to "
+                  "answer long recordings in windows, set evaluate.window"
+                : "");
       });
   f("max_seconds", c.max_seconds, "longest clip").more_than(0).at_most(86400);
   f("cache_memory", c.cache_memory, "MB for featurised clips that are kept from epoch to epoch, per data set")

@@ -71,6 +71,11 @@ void describe(Fields& f, RunConfig& c) {
   f("trainer", c.trainer, "the loop");
   f("parallel", c.parallel, "several processes");
   f("evaluate", c.evaluate, "decoding and scoring");
+  f.rule([&c]() -> std::string {
+    if (!c.evaluate.window || c.evaluate.window->seconds <= c.data.max_seconds) return "";
+    return fmt::format("`evaluate.window.seconds` is {}, but clips above `data.max_seconds`, {}, are cut: lower it.",
+                       c.evaluate.window->seconds, c.data.max_seconds);
+  });
 }
 
 std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source& train,

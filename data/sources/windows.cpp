@@ -1,12 +1,14 @@
 #include "data/sources/windows.h"
 
+#include <algorithm>
+
 #include "data/plan.h"
 #include "src/base/error.h"
 
 namespace usam::data {
 
 WindowSource::WindowSource(std::shared_ptr<const Source> source, double window, double overlap)
-    : source_(std::move(source)) {
+    : source_(std::move(source)), overlap_(overlap) {
   if (!(overlap >= 0 && overlap < window)) internal_error("windows of {} s overlap by {} s", window, overlap);
   const double step = window - overlap;
   for (int64_t i = 0; i < source_->size(); ++i) {
@@ -22,6 +24,10 @@ WindowSource::WindowSource(std::shared_ptr<const Source> source, double window, 
       windows_.push_back({i, number, offset, is_last ? total - offset : window});
     }
   }
+}
+
+int64_t WindowSource::parts_of(int64_t original) const {
+  return std::ssize(std::ranges::equal_range(windows_, original, {}, &Window::original));
 }
 
 Row WindowSource::row(int64_t index) const {

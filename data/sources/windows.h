@@ -24,7 +24,10 @@ class WindowSource final : public Source {
 
   // The row of the wrapped source that a row is or is a part of; it never falls as the index rises.
   int64_t original(int64_t index) const { return windows_.at(static_cast<size_t>(index)).original; }
+  // How many rows a row of the wrapped source has become.
+  int64_t parts_of(int64_t original) const;
   const Source& originals() const { return *source_; }
+  double overlap() const { return overlap_; }
 
  private:
   struct Window {
@@ -34,7 +37,8 @@ class WindowSource final : public Source {
     double seconds;
   };
   std::shared_ptr<const Source> source_;
-  std::vector<Window> windows_;
+  double overlap_;
+  std::vector<Window> windows_;  // ascending by `original`
 };
 
 }  // namespace usam::data

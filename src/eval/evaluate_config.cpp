@@ -63,6 +63,20 @@ std::string task_problem(const std::string& name, const TaskConfig& task, const 
   return "";
 }
 
+// Labels that the normaliser makes one could not be told apart.
+void refuse_equal_labels(const std::string& task, const std::vector<std::string>& labels,
+                         const text::Normalizer& normalizer) {
+  std::map<std::string, std::string> seen;
+  for (const std::string& label : labels) {
+    const auto [found, is_new] = seen.emplace(text::strip(normalizer(label)), label);
+    if (!is_new)
+      user_error(
+          "The labels '{}' and '{}' of task {} are the same to the normalizer {}; choose another in "
+          "`evaluate.tasks.{}.normalizer`.",
+          found->second, label, task, normalizer.stamp(), task);
+  }
+}
+
 bool uses_whisper_en(const EvaluateConfig& c) {
   return c.normalizer == "whisper_en" ||
          std::ranges::any_of(c.tasks, [](const auto& task) { return task.second.normalizer == "whisper_en"; });
@@ -115,11 +129,13 @@ void describe(Fields& f, EvaluateConfig& c) {
   f("tags", c.tags, "file of candidate tags, one a line; without it the union over the rows evaluated")
       .must_exist()
       .resumable();
+  f("window", c.window, "cuts long recordings into overlapping windows, whose answers are merged; null: off");
   f("tasks", c.tasks, "what is asked of a task, by its name, where it differs");
   f("bootstrap", c.bootstrap, "resamples behind the 95 % confidence intervals; 0: no intervals")
       .at_least(0)
       .resumable();
   f("bootstrap_seed", c.bootstrap_seed, "of the resamples").at_least(0).resumable();
+  f("report", c.report, "report.html");
   f.rule([&c]() -> std::string {
     if (c.decoding.min_new_tokens > c.max_new_tokens) return "`decoding.min_new_tokens` is above `max_new_tokens`.";
     if (!c.spelling.empty() && !uses_whisper_en(c)) return kSpellingNeedsWhisper;
@@ -138,12 +154,15 @@ ScoreOptions score_options(const EvaluateConfig& config) {
     return text::make_normalizer(name, name == "whisper_en" ? spelling : text::SpellingTable{});
   };
   ScoreOptions options{.normalizer = made(config.normalizer), .bleu_tokens = config.bleu_tokens};
+  options.bootstrap = {config.bootstrap, static_cast<uint64_t>(config.bootstrap_seed)};
   for (const auto& [name, task] : config.tasks) {
     TaskOptions& own = options.tasks[name];
     own.answer = task.answer;
     own.metrics = task.metrics;
     if (task.normalizer) own.normalizer = made(*task.normalizer);
-    if (!task.labels.empty()) own.labels = read_labels(task.labels.value);
+    if (task.labels.empty()) continue;
+    own.labels = read_labels(task.labels.value);
+    refuse_equal_labels(name, own.labels, task_normalizer(name, options));
   }
   return options;
 }

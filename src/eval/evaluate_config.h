@@ -8,7 +8,9 @@
 
 #include "src/base/config.h"
 #include "src/eval/decoding_config.h"
+#include "src/eval/html/report_config.h"
 #include "src/eval/task_metrics.h"
+#include "src/eval/window_config.h"
 
 namespace usam::eval {
 
@@ -30,9 +32,11 @@ struct EvaluateConfig {
   DecodingConfig decoding;
   int64_t batch_rows = 16;  // clips decoded together
   Path tags;                // candidate tags, one a line; empty: the union over the rows evaluated
+  std::optional<WindowConfig> window;  // null: recordings are answered as data.long_audio says
   std::map<std::string, TaskConfig> tasks;
   int64_t bootstrap = 0;  // resamples behind the confidence intervals; 0: no intervals
   int64_t bootstrap_seed = 20;
+  ReportConfig report;
 };
 void describe(Fields& f, EvaluateConfig& c);
 

@@ -69,7 +69,8 @@ TEST(DataConfig, AugmentationIsOffByDefault) {
 TEST(DataConfig, Refusals) {
   EXPECT_NE(refusal("data: {batch: {rows: 2}}").find("long_audio"), std::string::npos);
   EXPECT_EQ(refusal("data: {batch: {rows: 2}, long_audio: window}"),
-            "'data.long_audio: window' is not available yet: choose error, drop or truncate");
+            "'data.long_audio: window' would part clips from their labels: choose error, drop or truncate; to "
+            "answer long recordings in windows, set evaluate.window");
   EXPECT_EQ(refusal("data: {batch: {}, long_audio: drop}"), "'batch' needs 'seconds', 'rows' or both");
   EXPECT_EQ(refusal("data: {long_audio: drop}"), "'batch' needs 'seconds', 'rows' or both");
   EXPECT_EQ(refusal("data: {batch: {rows: 2}, long_audio: drop, augment: {noise_db: [20, 5]}}"),

@@ -42,6 +42,9 @@ TEST(WindowSource, CutsWhatIsLonger) {
                                                      {"clip5#1", 25, 30}}));
   EXPECT_EQ(source.original(3), 1);
   EXPECT_EQ(source.original(4), 2);
+  EXPECT_EQ(source.parts_of(0), 1);
+  EXPECT_EQ(source.parts_of(1), 3);
+  EXPECT_EQ(source.parts_of(5), 2);
   EXPECT_EQ(source.place(3), "lengths.jsonl:2");
 }
 

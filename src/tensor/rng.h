@@ -1,37 +1,12 @@
 #pragma once
-// Counter-based randomness: every draw is a pure function of what it is for, never of who draws or of what was drawn
-// before.
+// Counter-based randomness (src/base/draw.h) for torch's own random functions.
 #include <torch/torch.h>
 
-#include <cstdint>
-#include <string_view>
+#include "src/base/draw.h"
 
 namespace usam {
 
-// A 64-bit key made from a seed and what the draw is for: draw_key(seed, "dropout", step, micro_batch).
-class DrawKey {
- public:
-  explicit DrawKey(uint64_t seed) : state_(seed) {}
-  DrawKey with(uint64_t value) const;
-  DrawKey with(std::string_view text) const;
-  uint64_t value() const;  // well mixed (SplitMix64)
-
- private:
-  uint64_t state_;
-};
-
-template <class... Parts>
-DrawKey draw_key(uint64_t seed, const Parts&... parts) {
-  DrawKey key(seed);
-  ((key = key.with(parts)), ...);
-  return key;
-}
-
-// The i-th number of a key's stream in [0, 1).
-double uniform(DrawKey key, uint64_t i = 0);
-// The i-th integer of a key's stream in [0, bound).
-uint64_t below(DrawKey key, uint64_t bound, uint64_t i = 0);
-// A CPU generator seeded by the key, for torch's own random functions.
+// A CPU generator seeded by the key.
 torch::Generator generator(DrawKey key);
 // Seeds torch's default generators (CPU, and CUDA where there is one): what dropout draws from in one micro-batch.
 void seed_default_generators(DrawKey key);

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "src/base/error.h"
 #include "src/text/regex.h"
 #include "src/text/unicode.h"
 
@@ -92,65 +93,22 @@ NgramCounts ngrams(const std::vector<std::string>& words) {
   return counts;
 }
 
-struct Statistics {
-  std::array<int64_t, kOrders> correct = {}, total = {};
-  int64_t hypothesis_length = 0, reference_length = 0;
-};
-
-void add(Statistics& sums, const TextPair& pair, BleuTokens tokens) {
-  const auto words = bleu_words(pair.hypothesis, tokens);
-  const auto length = static_cast<int64_t>(words.size());
-  NgramCounts allowed;
-  int64_t closest = -1;
-  for (const std::string& reference : pair.references) {
-    const auto reference_words = bleu_words(reference, tokens);
-    const auto reference_length = static_cast<int64_t>(reference_words.size());
-    const int64_t distance = std::abs(length - reference_length), best = std::abs(length - closest);
-    if (closest < 0 || distance < best || (distance == best && reference_length < closest)) closest = reference_length;
-    for (const auto& [ngram, count] : ngrams(reference_words)) {
-      int64_t& most = allowed[ngram];
-      most = std::max(most, count);
-    }
-  }
-  sums.hypothesis_length += length;
-  sums.reference_length += closest;
-  for (const auto& [ngram, count] : ngrams(words)) {
-    const size_t order = ngram.size() - 1;
-    sums.total[order] += count;
-    if (const auto found = allowed.find(ngram); found != allowed.end())
-      sums.correct[order] += std::min(count, found->second);
-  }
-}
-
-Bleu score(const Statistics& sums) {
-  Bleu result;
-  result.hypothesis_length = sums.hypothesis_length;
-  result.reference_length = sums.reference_length;
-  result.brevity_penalty = 1;
-  if (sums.hypothesis_length < sums.reference_length)
-    result.brevity_penalty =
-        sums.hypothesis_length == 0
-            ? 0
-            : std::exp(1 - static_cast<double>(sums.reference_length) / static_cast<double>(sums.hypothesis_length));
-  bool any = false, all = true;
-  for (int64_t correct : sums.correct) any = any || correct > 0;
-  if (!any) return result;
-  double smoothing = 1, log_sum = 0;
-  for (size_t n = 0; n < kOrders; ++n) {
-    if (sums.total[n] == 0) {
-      all = false;  // no hypothesis is this long
-      break;
-    }
-    if (sums.correct[n] == 0) smoothing *= 2;
-    const double correct = sums.correct[n] == 0 ? 1 / smoothing : static_cast<double>(sums.correct[n]);
-    result.precisions[n] = correct / static_cast<double>(sums.total[n]);
-    log_sum += std::log(result.precisions[n]);
-  }
-  result.value = all ? result.brevity_penalty * std::exp(log_sum / kOrders) : 0;
-  return result;
-}
+// Where each part of the statistics begins.
+constexpr size_t kCorrect = 0, kTotal = kOrders, kHypothesisLength = 2 * kOrders, kReferenceLength = 2 * kOrders + 1;
 
 }  // namespace
+
+const char* name_of(BleuTokens tokens) {
+  switch (tokens) {
+    case BleuTokens::k13a:
+      return "13a";
+    case BleuTokens::kZh:
+      return "zh";
+    case BleuTokens::kChar:
+      return "char";
+  }
+  internal_error("unknown BLEU tokenizer");
+}
 
 std::vector<std::string> bleu_words(const std::string& text, BleuTokens tokens) {
   switch (tokens) {
@@ -166,10 +124,61 @@ std::vector<std::string> bleu_words(const std::string& text, BleuTokens tokens) 
   return {};
 }
 
+BleuStatistics bleu_statistics(const TextPair& pair, BleuTokens tokens) {
+  const auto words = bleu_words(pair.hypothesis, tokens);
+  const auto length = static_cast<int64_t>(words.size());
+  NgramCounts allowed;
+  int64_t closest = -1;
+  for (const std::string& reference : pair.references) {
+    const auto reference_words = bleu_words(reference, tokens);
+    const auto reference_length = static_cast<int64_t>(reference_words.size());
+    const int64_t distance = std::abs(length - reference_length), best = std::abs(length - closest);
+    if (closest < 0 || distance < best || (distance == best && reference_length < closest)) closest = reference_length;
+    for (const auto& [ngram, count] : ngrams(reference_words)) {
+      int64_t& most = allowed[ngram];
+      most = std::max(most, count);
+    }
+  }
+  BleuStatistics result = {};
+  result[kHypothesisLength] = static_cast<double>(length);
+  result[kReferenceLength] = static_cast<double>(closest);
+  for (const auto& [ngram, count] : ngrams(words)) {
+    const size_t order = ngram.size() - 1;
+    result[kTotal + order] += static_cast<double>(count);
+    if (const auto found = allowed.find(ngram); found != allowed.end())
+      result[kCorrect + order] += static_cast<double>(std::min(count, found->second));
+  }
+  return result;
+}
+
+Bleu bleu(const BleuStatistics& sums) {
+  const double length = sums[kHypothesisLength], reference_length = sums[kReferenceLength];
+  Bleu result;
+  result.hypothesis_length = static_cast<int64_t>(length);
+  result.reference_length = static_cast<int64_t>(reference_length);
+  result.brevity_penalty = length >= reference_length ? 1 : length == 0 ? 0 : std::exp(1 - reference_length / length);
+  double any = 0;
+  for (size_t n = 0; n < kOrders; ++n) any += sums[kCorrect + n];
+  if (any == 0) return result;
+  double smoothing = 1, log_sum = 0;
+  for (size_t n = 0; n < kOrders; ++n) {
+    if (sums[kTotal + n] == 0) return result;  // no hypothesis is this long
+    if (sums[kCorrect + n] == 0) smoothing *= 2;
+    const double correct = sums[kCorrect + n] == 0 ? 1 / smoothing : sums[kCorrect + n];
+    result.precisions[n] = correct / sums[kTotal + n];
+    log_sum += std::log(result.precisions[n]);
+  }
+  result.value = result.brevity_penalty * std::exp(log_sum / kOrders);
+  return result;
+}
+
 Bleu bleu(const std::vector<TextPair>& pairs, BleuTokens tokens) {
-  Statistics sums;
-  for (const TextPair& pair : pairs) add(sums, pair, tokens);
-  return score(sums);
+  BleuStatistics sums = {};
+  for (const TextPair& pair : pairs) {
+    const BleuStatistics one = bleu_statistics(pair, tokens);
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += one[i];
+  }
+  return bleu(sums);
 }
 
 }  // namespace usam::text

@@ -1,7 +1,6 @@
 #include "src/text/error_rate.h"
 
 #include <limits>
-#include <optional>
 
 #include "src/text/unicode.h"
 
@@ -17,32 +16,55 @@ double rate(const Edits& edits) {
   return static_cast<double>(edits.errors()) / static_cast<double>(edits.reference_length());
 }
 
+double match_rate(const Edits& edits) {
+  return static_cast<double>(edits.errors()) / static_cast<double>(edits.hits + edits.errors());
+}
+
+constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+
 }  // namespace
 
 double ErrorRate::value() const {
-  return scored ? rate(edits) : std::numeric_limits<double>::quiet_NaN();
+  return scored ? rate(edits) : kUndefined;
 }
 
-ErrorRate error_rate(const std::vector<TextPair>& pairs, Unit unit) {
-  ErrorRate result;
+double ErrorRate::match_error_rate() const {
+  return scored ? match_rate(edits) : kUndefined;
+}
+
+std::vector<Edits> sample_edits(const std::vector<TextPair>& pairs, Unit unit) {
+  std::vector<Edits> all;
   for (const TextPair& pair : pairs) {
-    std::optional<Edits> best;
+    Edits best;
     for (const std::string& reference : pair.references) {
       const Edits edits = edits_of(reference, pair.hypothesis, unit);
-      if (edits.reference_length() > 0 && (!best || rate(edits) < rate(*best))) best = edits;
+      if (edits.reference_length() > 0 && (best.reference_length() == 0 || rate(edits) < rate(best))) best = edits;
     }
-    if (!best) {
+    all.push_back(best);
+  }
+  return all;
+}
+
+ErrorRate error_rate(const std::vector<Edits>& samples) {
+  ErrorRate result;
+  for (const Edits& edits : samples) {
+    if (edits.reference_length() == 0) {
       ++result.empty_references;
       continue;
     }
     ++result.scored;
-    result.empty_hypotheses += strip(pair.hypothesis).empty();
-    result.edits += *best;
-    result.mean_of_utterances += rate(*best);
+    result.edits += edits;
+    result.mean_of_utterances += rate(edits);
+    result.match_mean_of_utterances += match_rate(edits);
   }
-  result.mean_of_utterances = result.scored ? result.mean_of_utterances / static_cast<double>(result.scored)
-                                            : std::numeric_limits<double>::quiet_NaN();
+  const double count = result.scored ? static_cast<double>(result.scored) : kUndefined;
+  result.mean_of_utterances /= count;
+  result.match_mean_of_utterances /= count;
   return result;
+}
+
+ErrorRate error_rate(const std::vector<TextPair>& pairs, Unit unit) {
+  return error_rate(sample_edits(pairs, unit));
 }
 
 }  // namespace usam::text

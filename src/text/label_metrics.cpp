@@ -1,7 +1,6 @@
 #include "src/text/label_metrics.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -9,99 +8,112 @@
 namespace usam::text {
 namespace {
 
-constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
-
 double ratio(double part, double whole) {
-  return whole == 0 ? kUndefined : part / whole;
-}
-
-// Positives and negatives that share one score, from the highest score down.
-struct Tie {
-  double positives = 0, negatives = 0;
-};
-std::vector<Tie> ties_of(const Ranking& ranking) {
-  std::map<double, Tie, std::greater<>> by_score;
-  for (size_t i = 0; i < ranking.scores.size(); ++i) {
-    Tie& tie = by_score[ranking.scores[i]];
-    ++(ranking.positive[i] ? tie.positives : tie.negatives);
-  }
-  std::vector<Tie> ties;
-  for (const auto& entry : by_score) ties.push_back(entry.second);
-  return ties;
+  return whole == 0 ? std::numeric_limits<double>::quiet_NaN() : part / whole;
 }
 
 }  // namespace
 
-double accuracy(const std::vector<LabelPair>& pairs) {
-  const auto right = std::count_if(pairs.begin(), pairs.end(), [](const auto& p) { return p.truth == p.answer; });
-  return ratio(static_cast<double>(right), static_cast<double>(pairs.size()));
+LabelTable::LabelTable(const std::vector<LabelPair>& pairs) {
+  std::map<std::string, size_t> numbers;
+  const auto number = [&](const std::string& label) {
+    return numbers.try_emplace(label, numbers.size()).first->second;
+  };
+  for (const LabelPair& pair : pairs) {
+    const size_t truth = number(pair.truth);
+    samples_.push_back({truth, number(pair.answer)});
+  }
+  labels_ = numbers.size();
 }
 
-double macro_f1(const std::vector<LabelPair>& pairs) {
-  struct Counts {
-    double both = 0, truths = 0, answers = 0;
-  };
-  std::map<std::string, Counts> labels;
-  for (const LabelPair& pair : pairs) {
-    ++labels[pair.truth].truths;
-    ++labels[pair.answer].answers;
-    if (pair.truth == pair.answer) ++labels[pair.truth].both;
+std::vector<LabelTable::Counts> LabelTable::counts(const Weights& weights) const {
+  std::vector<Counts> counts(labels_);
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    const auto [truth, answer] = samples_[i];
+    const double weight = weight_of(weights, i);
+    counts[truth].truths += weight;
+    counts[answer].answers += weight;
+    if (truth == answer) counts[truth].both += weight;
   }
+  std::erase_if(counts, [](const Counts& c) { return c.truths + c.answers == 0; });
+  return counts;
+}
+
+double LabelTable::accuracy(const Weights& weights) const {
+  double right = 0, all = 0;
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    const double weight = weight_of(weights, i);
+    all += weight;
+    if (samples_[i].truth == samples_[i].answer) right += weight;
+  }
+  return ratio(right, all);
+}
+
+double LabelTable::macro_f1(const Weights& weights) const {
+  const auto all = counts(weights);
   double sum = 0;
-  for (const auto& [label, c] : labels) sum += 2 * c.both / (c.truths + c.answers);
-  return ratio(sum, static_cast<double>(labels.size()));
+  for (const Counts& label : all) sum += label.f1();
+  return ratio(sum, static_cast<double>(all.size()));
+}
+
+double LabelTable::weighted_f1(const Weights& weights) const {
+  double sum = 0, truths = 0;
+  for (const Counts& label : counts(weights)) {
+    sum += label.truths * label.f1();
+    truths += label.truths;
+  }
+  return ratio(sum, truths);
+}
+
+SortedRanking::SortedRanking(const Ranking& ranking) {
+  std::vector<size_t> order(ranking.scores.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::sort(order, [&](size_t a, size_t b) { return ranking.scores[a] > ranking.scores[b]; });
+  for (size_t i = 0; i < order.size(); ++i) {
+    const bool is_last = i + 1 == order.size() || ranking.scores[order[i + 1]] != ranking.scores[order[i]];
+    places_.push_back({order[i], ranking.positive[order[i]], is_last});
+  }
+}
+
+RankingAreas SortedRanking::areas(const Weights& weights) const {
+  double positives = 0, negatives = 0;              // of the ties so far
+  double tied_positives = 0, tied_negatives = 0;    // of this tie
+  double steps = 0, trapezoids = 0, pairs_won = 0;  // of the ties so far
+  double precision = 1;
+  for (const Place& place : places_) {
+    (place.is_positive ? tied_positives : tied_negatives) += weight_of(weights, place.sample);
+    if (!place.is_last_of_tie || tied_positives + tied_negatives == 0) continue;
+    pairs_won += tied_negatives * (positives + tied_positives / 2);
+    positives += tied_positives;
+    negatives += tied_negatives;
+    const double before = precision;
+    precision = positives / (positives + negatives);
+    steps += tied_positives * precision;
+    trapezoids += tied_positives * (precision + before) / 2;
+    tied_positives = tied_negatives = 0;
+  }
+  return {ratio(steps, positives), ratio(trapezoids, positives), ratio(pairs_won, positives * negatives),
+          positives > 0 && negatives > 0};
 }
 
 double average_precision(const Ranking& ranking) {
-  double area = 0, positives = 0, seen = 0;
-  for (const Tie& tie : ties_of(ranking)) {
-    positives += tie.positives;
-    seen += tie.positives + tie.negatives;
-    area += tie.positives * positives / seen;
-  }
-  return ratio(area, positives);
+  return SortedRanking(ranking).areas().average_precision;
 }
 
 double roc_auc(const Ranking& ranking) {
-  double pairs_won = 0, positives = 0, negatives = 0;
-  for (const Tie& tie : ties_of(ranking)) {
-    pairs_won += tie.negatives * (positives + tie.positives / 2);
-    positives += tie.positives;
-    negatives += tie.negatives;
-  }
-  return ratio(pairs_won, positives * negatives);
+  return SortedRanking(ranking).areas().roc_auc;
 }
 
-MacroMean macro_mean(const std::vector<Ranking>& classes, double (*metric)(const Ranking&)) {
+MacroMean macro_mean(const std::vector<SortedRanking>& classes, double RankingAreas::* area, const Weights& weights) {
   MacroMean mean;
   double sum = 0;
-  for (const Ranking& ranking : classes) {
-    const double value = metric(ranking);
-    ++(std::isnan(value) ? mean.skipped : mean.used);
-    if (!std::isnan(value)) sum += value;
+  for (const SortedRanking& one : classes) {
+    const RankingAreas areas = one.areas(weights);
+    ++(areas.has_both ? mean.used : mean.skipped);
+    if (areas.has_both) sum += areas.*area;
   }
   mean.value = ratio(sum, static_cast<double>(mean.used));
   return mean;
-}
-
-double mean_absolute_error(const std::vector<NumberPair>& pairs) {
-  double sum = 0;
-  for (const NumberPair& pair : pairs) sum += std::abs(pair.truth - pair.answer);
-  return ratio(sum, static_cast<double>(pairs.size()));
-}
-
-double pearson(const std::vector<NumberPair>& pairs) {
-  if (pairs.size() < 2) return kUndefined;
-  const double n = static_cast<double>(pairs.size());
-  double truth_mean = 0, answer_mean = 0;
-  for (const NumberPair& p : pairs) truth_mean += p.truth / n, answer_mean += p.answer / n;
-  double together = 0, truths = 0, answers = 0;
-  for (const NumberPair& p : pairs) {
-    together += (p.truth - truth_mean) * (p.answer - answer_mean);
-    truths += (p.truth - truth_mean) * (p.truth - truth_mean);
-    answers += (p.answer - answer_mean) * (p.answer - answer_mean);
-  }
-  return ratio(together, std::sqrt(truths * answers));
 }
 
 }  // namespace usam::text

@@ -97,8 +97,10 @@ TEST_F(MetricsParity, Labels) {
   std::vector<LabelPair> labels;
   for (const Json& row : rows("classes"))
     labels.push_back({row["label"].get<std::string>(), row["pred"].get<std::string>()});
-  EXPECT_NEAR(accuracy(labels), result("classes")["accuracy"].get<double>(), kTolerance);
-  EXPECT_NEAR(macro_f1(labels), result("classes")["macro_f1"].get<double>(), kTolerance);
+  const LabelTable table(labels);
+  EXPECT_NEAR(table.accuracy(), result("classes")["accuracy"].get<double>(), kTolerance);
+  EXPECT_NEAR(table.macro_f1(), result("classes")["macro_f1"].get<double>(), kTolerance);
+  EXPECT_NEAR(table.weighted_f1(), result("classes")["weighted_f1"].get<double>(), kTolerance);
 }
 
 TEST_F(MetricsParity, Rankings) {
@@ -110,7 +112,9 @@ TEST_F(MetricsParity, Rankings) {
       classes[c].scores.push_back(row["scores"][c].get<double>());
     }
   }
-  const MacroMean map = macro_mean(classes, average_precision), auc = macro_mean(classes, roc_auc);
+  const std::vector<SortedRanking> sorted(classes.begin(), classes.end());
+  const MacroMean map = macro_mean(sorted, &RankingAreas::average_precision);
+  const MacroMean auc = macro_mean(sorted, &RankingAreas::roc_auc);
   EXPECT_NEAR(map.value, result("tags")["map"].get<double>(), kTolerance);
   EXPECT_EQ(map.used, result("tags")["classes_used"].get<int64_t>());
   EXPECT_EQ(map.skipped, 1);

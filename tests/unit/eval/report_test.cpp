@@ -28,7 +28,8 @@ TEST(Report, ErrorRateOfSpeech) {
   EXPECT_TRUE(asr.contains("cer"));
   EXPECT_EQ(asr["deletions"], 2);
   EXPECT_EQ(asr["reference_words"], 5);
-  EXPECT_EQ(asr["empty_hypotheses"], 1);
+  EXPECT_EQ(asr["hits"], 3);
+  EXPECT_EQ(asr["failures"].dump(), R"({"empty":1,"looping":0,"unparsable":0})");
   EXPECT_EQ(asr["empty_references"], 1);
   EXPECT_EQ(asr["n"], 3);
 }
@@ -99,7 +100,8 @@ TEST(Score, NumbersLeaveOutAnswersThatAreNone) {
             {"mae", "pearson"}, options("none"));
   EXPECT_DOUBLE_EQ(out["mae"].get<double>(), 4.0 / 3);
   EXPECT_NEAR(out["pearson"].get<double>(), 0.9449111825230679, 1e-12);
-  EXPECT_EQ(out["answers_that_are_no_number"], 1);
+  EXPECT_EQ(out["numbers"], 3);
+  EXPECT_EQ(out["failures"]["unparsable"], 1);
 }
 
 TEST(Score, AnswerMayEqualAnyReference) {
@@ -112,19 +114,22 @@ TEST(Score, Errors) {
   const auto message = [](const std::vector<Hypothesis>& all, const std::string& metric) {
     return test::message_of([&] { score(all, {metric}, options()); });
   };
-  EXPECT_EQ(message({answer("", "a", "b")}, "acuracy"),
-            "There is no metric 'acuracy'; did you mean 'accuracy'? There are wer, cer, bleu, accuracy, f1, map, "
-            "roc_auc, mae and pearson.");
+  EXPECT_EQ(
+      message({answer("", "a", "b")}, "acuracy"),
+      "There is no metric 'acuracy'; did you mean 'accuracy'? There are wer, cer, mer, bleu, chrf, rouge_l, "
+      "meteor_exact, accuracy, f1, weighted_f1, map, roc_auc, pr_auc, recall_at_1, recall_at_5, recall_at_10, mae, "
+      "rmse, pearson and spearman.");
   EXPECT_EQ(message({answer("", "a", "b")}, "map"), "No line has \"tags\" and \"scores\", which the metric map needs.");
   Hypothesis tags_only = tagged({"x"}, {{"x", 1}});
   tags_only.answer.reset();
   EXPECT_EQ(message({tags_only}, "wer"), "No line has \"ref\" and \"hyp\", which the metric wer needs.");
   EXPECT_EQ(message({answer("", "a", "1")}, "mae"),
-            "sample 'a1': the reference 'a' is not a number; mae and pearson need numbers.");
+            "sample 'a1': the reference 'a' is not a number, which mae, rmse, pearson and spearman need.");
   Hypothesis other = tagged({"y"}, {{"y", 1}});
   other.place = "f:2";
   EXPECT_EQ(message({tagged({"x"}, {{"x", 1}}), other}, "map"),
-            "f:2: \"scores\" holds other tags than those of sample 't'; all lines must score the same candidates.");
+            "f:2: \"scores\" holds other tags than those of sample 't'; all lines must score the same candidates. "
+            "(Retrieval, where each line has its own, is scored by recall_at_1, recall_at_5 and recall_at_10.)");
 }
 
 TEST(Loops, AreRepeatsThatNoReferenceHas) {

@@ -86,8 +86,9 @@ TEST_F(UsamScore, UserErrorsExitWithTwo) {
   const Outcome typo = run(file_ + " --metrics wre");
   EXPECT_EQ(typo.code, 2);
   EXPECT_EQ(typo.errors,
-            "There is no metric 'wre'; did you mean 'wer'? There are wer, cer, bleu, accuracy, f1, map, roc_auc, mae "
-            "and pearson.\n");
+            "There is no metric 'wre'; did you mean 'wer'? There are wer, cer, mer, bleu, chrf, rouge_l, meteor_exact, "
+            "accuracy, f1, weighted_f1, map, roc_auc, pr_auc, recall_at_1, recall_at_5, recall_at_10, mae, rmse, "
+            "pearson and spearman.\n");
   const std::string bad = folder_.write("bad.jsonl", "{\"key\": \"a\", \"ref\": \"x\", \"hyp\": \"x\"}\n{\n");
   const Outcome line = run(bad + " --metrics wer");
   EXPECT_EQ(line.code, 2);

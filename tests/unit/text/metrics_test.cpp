@@ -2,8 +2,11 @@
 #include <cmath>
 
 #include "src/text/bleu.h"
+#include "src/text/caption_metrics.h"
+#include "src/text/chrf.h"
 #include "src/text/error_rate.h"
 #include "src/text/label_metrics.h"
+#include "src/text/number_metrics.h"
 #include "tests/support.h"
 
 namespace usam::text {
@@ -45,10 +48,16 @@ TEST(ErrorRate, TakesTheBestReference) {
 TEST(ErrorRate, LeavesEmptyReferencesOutAndCountsThem) {
   const ErrorRate wer = error_rate({{{" "}, "ghost"}, {{"a"}, " "}}, Unit::kWord);
   EXPECT_EQ(wer.empty_references, 1);
-  EXPECT_EQ(wer.empty_hypotheses, 1);
   EXPECT_EQ(wer.scored, 1);
   EXPECT_DOUBLE_EQ(wer.value(), 1.0);
   EXPECT_TRUE(std::isnan(error_rate({{{""}, "x"}}, Unit::kWord).value()));
+}
+
+TEST(ErrorRate, MatchErrorRateCountsInsertionsBelowToo) {
+  const ErrorRate rate = error_rate({{{"a b c d"}, "a b c d"}, {{"x"}, "y z"}}, Unit::kWord);
+  EXPECT_DOUBLE_EQ(rate.match_error_rate(), 2.0 / 6);
+  EXPECT_DOUBLE_EQ(rate.match_mean_of_utterances, 0.5);
+  EXPECT_TRUE(std::isnan(error_rate({{{""}, "x"}}, Unit::kWord).match_error_rate()));
 }
 
 TEST(Bleu, OfEqualTextsIsOne) {
@@ -80,12 +89,37 @@ TEST(Bleu, TokenizesAsItsNamesakes) {
   EXPECT_EQ(bleu_words("ab 茶", BleuTokens::kChar), (Words{"a", "b", "茶"}));
 }
 
-TEST(Labels, AccuracyAndMacroF1) {
-  const std::vector<LabelPair> pairs = {{"a", "a"}, {"a", "b"}, {"b", "b"}, {"c", "d"}};
-  EXPECT_DOUBLE_EQ(accuracy(pairs), 0.5);
-  EXPECT_DOUBLE_EQ(macro_f1(pairs), (2.0 / 3 + 2.0 / 3 + 0 + 0) / 4);
-  EXPECT_TRUE(std::isnan(accuracy({})));
-  EXPECT_TRUE(std::isnan(macro_f1({})));
+TEST(Chrf, IsOneForEqualTextsWhateverTheirSpaces) {
+  EXPECT_DOUBLE_EQ(chrf(chrf_statistics({{"the cat"}, "t he  cat"})), 1.0);
+  EXPECT_EQ(chrf(chrf_statistics({{"the cat"}, "www"})), 0);
+  EXPECT_EQ(chrf(chrf_statistics({{"the cat"}, ""})), 0);
+  // Of 1 to 3 characters 2/3, 1/2 and 0 are right on both sides.
+  EXPECT_NEAR(chrf(chrf_statistics({{"abc"}, "abd"})), (2.0 / 3 + 1.0 / 2) / 3, 1e-12);
+  EXPECT_DOUBLE_EQ(chrf(chrf_statistics({{"xyz", "abd"}, "abd"})), 1.0);
+}
+
+TEST(Captions, RougeLIsOfTheLongestCommonSubsequence) {
+  EXPECT_DOUBLE_EQ(rouge_l({{"A dog barks, loudly!"}, "a dog loudly barks"}), 0.75);
+  EXPECT_DOUBLE_EQ(rouge_l({{"rain", "a dog"}, "a dog runs"}), 2 * (2.0 / 3) / (2.0 / 3 + 1));
+  EXPECT_EQ(rouge_l({{"\u72d7"}, "\u72d7"}), 0);  // no letters that it knows
+}
+
+TEST(Captions, MeteorTakesOffForMatchesInPieces) {
+  EXPECT_DOUBLE_EQ(meteor_exact({{"a dog barks"}, "A dog barks"}), 1 - 0.5 / 27);
+  EXPECT_DOUBLE_EQ(meteor_exact({{"a dog barks"}, "barks dog a"}), 0.5);
+  EXPECT_EQ(meteor_exact({{"a dog barks"}, "rain"}), 0);
+  EXPECT_EQ(meteor_exact({{""}, ""}), 0);
+}
+
+TEST(Labels, AccuracyAndF1) {
+  const LabelTable labels({{"a", "a"}, {"a", "b"}, {"b", "b"}, {"c", "d"}});
+  EXPECT_DOUBLE_EQ(labels.accuracy(), 0.5);
+  EXPECT_DOUBLE_EQ(labels.macro_f1(), (2.0 / 3 + 2.0 / 3 + 0 + 0) / 4);
+  EXPECT_DOUBLE_EQ(labels.weighted_f1(), (2 * 2.0 / 3 + 2.0 / 3 + 0) / 4);
+  EXPECT_DOUBLE_EQ(labels.macro_f1({0, 2, 2, 0}), (0 + 2.0 * 2 / 6) / 2 + 0.0)
+      << "labels that are not drawn are not there";
+  const LabelTable none(std::vector<LabelPair>{});
+  EXPECT_TRUE(std::isnan(none.accuracy()) && std::isnan(none.macro_f1()) && std::isnan(none.weighted_f1()));
 }
 
 TEST(Rankings, AveragePrecisionTreatsTiesAsOneStep) {
@@ -100,11 +134,21 @@ TEST(Rankings, RocAucCountsTiesHalf) {
   EXPECT_TRUE(std::isnan(roc_auc({{true, true}, {0.1, 0.2}})));
 }
 
+TEST(Rankings, PrAucIsOfTrapezoids) {
+  // Recall 0, 1/2, 1/2, 1 at precision 1, 1, 1/2, 2/3.
+  EXPECT_DOUBLE_EQ(SortedRanking({{true, false, true}, {0.9, 0.8, 0.1}}).areas().pr_auc,
+                   0.5 + 0.5 * (0.5 + 2.0 / 3) / 2);
+}
+
 TEST(Rankings, MacroMeanSkipsAndCountsAbsentClasses) {
-  const MacroMean mean = macro_mean({{{true, false}, {1, 0}}, {{false, false}, {1, 0}}}, average_precision);
+  const std::vector<SortedRanking> classes = {SortedRanking({{true, false}, {1, 0}}),
+                                              SortedRanking({{false, false}, {1, 0}}),
+                                              SortedRanking({{true, true}, {1, 0}})};
+  const MacroMean mean = macro_mean(classes, &RankingAreas::average_precision);
   EXPECT_DOUBLE_EQ(mean.value, 1.0);
   EXPECT_EQ(mean.used, 1);
-  EXPECT_EQ(mean.skipped, 1);
+  EXPECT_EQ(mean.skipped, 2);
+  EXPECT_TRUE(std::isnan(macro_mean(classes, &RankingAreas::roc_auc, {2, 0}).value));
 }
 
 TEST(Numbers, MeanAbsoluteErrorAndPearson) {
@@ -113,6 +157,15 @@ TEST(Numbers, MeanAbsoluteErrorAndPearson) {
   EXPECT_NEAR(pearson(pairs), 0.9449111825230680, 1e-12);
   EXPECT_TRUE(std::isnan(pearson({{1, 1}})));
   EXPECT_TRUE(std::isnan(pearson({{1, 3}, {2, 3}})));
+  EXPECT_TRUE(std::isnan(pearson({{1, 0.1}, {2, 0.1}, {4, 0.1}, {8, 7}}, {1, 1, 1, 0})));
+  EXPECT_NEAR(root_mean_square_error(pairs), std::sqrt(10.0 / 3), 1e-12);
+}
+
+TEST(Numbers, SpearmanSharesRanksAmongEquals) {
+  EXPECT_DOUBLE_EQ(Spearman({{1, 10}, {2, 20}, {3, 1000}})(), 1.0);
+  EXPECT_NEAR(Spearman({{1, 2}, {2, 2}, {4, 7}})(), std::sqrt(3.0) / 2, 1e-12);
+  EXPECT_TRUE(std::isnan(Spearman({{1, 3}, {2, 3}})()));
+  EXPECT_TRUE(std::isnan(Spearman(std::vector<NumberPair>{})()));
 }
 
 }  // namespace

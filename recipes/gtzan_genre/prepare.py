@@ -57,7 +57,8 @@ def prepare(args: argparse.Namespace, manifests: Manifests) -> None:
     folder = next((name for name in ("genres_original", "genres") for place in (Path(args.folder), Path(args.folder) / "Data")
                    if (place / name).is_dir()), "genres_original")
     root = DOWNLOAD.root(args.folder, folder, "Data") / folder
-    clips = {clip.stem: clip for genre in GENRES for clip in sorted(DOWNLOAD.folder(root / genre).glob(f"{genre}.*.*")) if clip.suffix in (".wav", ".au")}
+    clips = {clip.stem: clip for genre in GENRES for clip in sorted(DOWNLOAD.folder(root / genre).glob(f"{genre}.*.*"))
+             if clip.suffix in (".wav", ".au")}
     if not args.lists:
         print("Without --lists the same artists are in training and test: expect better figures than published ones.", file=sys.stderr)
     splits = listed(Path(args.lists), clips, manifests) if args.lists else drawn(clips, args.seed)

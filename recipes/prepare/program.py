@@ -16,7 +16,8 @@ def run(recipe: str, description: str, options: Callable[[argparse.ArgumentParse
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     options(parser)
     output = Path(__file__).resolve().parents[2] / "runs" / recipe / "data"
-    parser.add_argument("--output", default=output, type=Path, metavar="DIR", help=f"where the manifests go; default: runs/{recipe}/data, where the configs read them")
+    parser.add_argument("--output", default=output, type=Path, metavar="DIR",
+                        help=f"where the manifests go; default: runs/{recipe}/data, where the configs read them")
     parser.add_argument("--threads", default=8, type=int, metavar="N", help="files whose headers are read at a time; default: %(default)s")
     args = parser.parse_args()
     try:

@@ -20,8 +20,10 @@ HERE = Path(__file__).resolve().parent
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mix", default=HERE / "mix.tsv", type=Path, metavar="FILE", help="table of manifest, task, clips; default: mix.tsv beside this file")
-    parser.add_argument("--runs", default=HERE.parents[1] / "runs", type=Path, metavar="DIR", help="folder below which the manifests lie; default: runs")
+    parser.add_argument("--mix", default=HERE / "mix.tsv", type=Path, metavar="FILE",
+                        help="table of manifest, task, clips; default: mix.tsv beside this file")
+    parser.add_argument("--runs", default=HERE.parents[1] / "runs", type=Path, metavar="DIR",
+                        help="folder below which the manifests lie; default: runs")
     parser.add_argument("--share", default=1.0, type=float, help="share of each count, for a small trial; default: %(default)g")
     parser.add_argument("--valid", default=1000, type=int, metavar="N", help="validation rows of each manifest; default: %(default)s")
     parser.add_argument("--seed", default=20, type=int, help="of the draws; default: %(default)s")
@@ -63,7 +65,8 @@ def prepare(args: argparse.Namespace, manifests: Manifests) -> None:
             if args.skip_missing:
                 manifests.reject(entry["manifest"], "the manifest is missing")
                 continue
-            raise Mistake(f"The manifest {path} is missing: run recipes/{Path(entry['manifest']).parts[0]}/prepare.py first, or leave it out with --skip-missing.")
+            raise Mistake(f"The manifest {path} is missing: run recipes/{Path(entry['manifest']).parts[0]}/prepare.py first, "
+                          "or leave it out with --skip-missing.")
         rows = read_manifest(path, entry["task"])
         taken = draw(rows, wanted, args.seed)
         for row in taken:

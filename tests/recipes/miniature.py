@@ -101,8 +101,8 @@ class RecipeTest(unittest.TestCase):
     def inspect(self, manifest: Path) -> None:
         seen = subprocess.run([os.environ["USAM_INSPECT"], "data", str(manifest)], capture_output=True, text=True)
         self.assertEqual(seen.returncode, 0, seen.stderr)
-        self.assertIn(f"{len(self.rows(manifest))} rows", seen.stdout)
-        self.assertNotIn(f"{manifest}:", seen.stdout.replace(f"{manifest}: ", "", 1))  # no line of it has a problem
+        self.assertIn(f"  rows: {len(self.rows(manifest))}\n", seen.stdout)
+        self.assertIn("  problems: none\n", seen.stdout)
 
     def refuse(self, *arguments: object) -> str:
         """Standard error of a refused call, without the test's own folder."""

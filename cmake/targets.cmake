@@ -35,12 +35,13 @@ function(usam_test name)
     usam_precompiled(test_${name})
   endif()
   if(ARG_PROGRAMS)
-    add_dependencies(test_${name} usam-train usam-eval usam-generate usam-inspect)
+    add_dependencies(test_${name} usam-train usam-eval usam-generate usam-inspect usam-serve)
     target_compile_definitions(test_${name} PRIVATE
       USAM_TRAIN="$<TARGET_FILE:usam-train>"
       USAM_EVAL="$<TARGET_FILE:usam-eval>"
       USAM_GENERATE="$<TARGET_FILE:usam-generate>"
-      USAM_INSPECT="$<TARGET_FILE:usam-inspect>")
+      USAM_INSPECT="$<TARGET_FILE:usam-inspect>"
+      USAM_SERVE="$<TARGET_FILE:usam-serve>")
   endif()
   add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   # ctest runs as many tests as there are cores; a second thread in each would make all of them wait for each other.

@@ -30,6 +30,11 @@ def write_whole(path: Path, lines: Iterable[str]) -> None:
         os.close(folder)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written; names of files need not be UTF-8."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 class Progress:
     """How far it is, how fast, how long still; on a terminal in place, elsewhere a line in ten seconds."""
 
@@ -68,6 +73,9 @@ class Manifests:
         if not texts:
             self.reject(key, "the label is empty", manifest, wav)
             return
+        if not is_unicode(f"{key} {wav}"):
+            self.reject(key, "the file's name is not UTF-8", manifest, wav)
+            return
         row = {"key": key, "wav": os.path.abspath(wav), "label": "\t".join(texts), "task": task}
         row.update((name, value) for name, value in more.items() if value is not None)
         self._rows.setdefault(manifest, []).append(row)
@@ -84,7 +92,7 @@ class Manifests:
             row["manifest"] = manifest
         if file:
             row["file"] = os.path.abspath(file)
-        self._rejected.append(row)
+        self._rejected.append({name: value if is_unicode(value) else ascii(value)[1:-1] for name, value in row.items()})
 
     def lines(self, name: str, lines: Iterable[str]) -> None:
         """A text file beside the manifests, such as the candidate tags."""

@@ -33,11 +33,12 @@ def options(parser: argparse.ArgumentParser) -> None:
 def read_manifest(path: Path, task: str) -> dict:
     """Key to row, all of one task."""
     rows = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        row = json.loads(line)
-        if row["task"] != task:
-            raise Mistake(f"{path}:{number}: the row's task is {row['task']}, where the mix says {task}.")
-        rows[row["key"]] = row
+    with open(path, encoding="utf-8", newline="\n") as file:  # a text may hold line ends of other kinds
+        for number, line in enumerate(file, 1):
+            row = json.loads(line)
+            if row["task"] != task:
+                raise Mistake(f"{path}:{number}: the row's task is {row['task']}, where the mix says {task}.")
+            rows[row["key"]] = row
     return rows
 
 

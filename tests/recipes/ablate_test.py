@@ -31,13 +31,13 @@ class Ablate(unittest.TestCase):
 
     def overrides(self) -> list[str]:
         """A corpus of a few tones and two steps of training."""
-        for split, count in (("train", 6), ("valid", 3), ("test", 3)):
+        for split, count in (("train", 6), ("valid", 3), ("test", 6)):
             lines = []
             for i in range(count):
                 write_wav(self.folder / f"{split}{i}.wav", 0.3 + 0.05 * i)
-                task, label = [("ASR", f"word {'abc'[i % 3]}"), ("SEC", "dog"), ("MC", "calm, dark")][i % 3]
+                task, label = [("ASR", f"word {'abc'[i % 3]}"), ("SEC", "dog"), ("MC", "calm" if i < 3 else "dark")][i % 3]
                 row = {"key": f"{split}{i}", "wav": f"{split}{i}.wav", "label": label, "task": task}
-                lines.append(json.dumps(dict(row, tags=["calm", "dark"]) if task == "MC" else row) + "\n")
+                lines.append(json.dumps(dict(row, tags=[label]) if task == "MC" else row) + "\n")
             write_text(self.folder / f"{split}.jsonl", "".join(lines))
         return [*(f"data.{split}={self.folder}/{split}.jsonl" for split in ("train", "valid", "test")), "data.batch.rows=3", "trainer.max_steps=2",
                 "trainer.eval_every=2", "trainer.save_every=2", "recipe.llm.tokenizer.train.vocab_size=36", "evaluate.max_new_tokens=4"]
@@ -85,20 +85,21 @@ class Ablate(unittest.TestCase):
         self.assertTrue((self.out / "without_tapm/20/last").exists())
 
     def test_table_and_chart(self) -> None:
-        values = {"full": [0.1, 0.12, 0.14], "without_ced": [0.2, 0.2, 0.26]}
+        values = {"full": [0.1, 0.12, 0.14], "without_ced": [0.2, 0.2, 0.26], "without_mert": [0.3]}
         for row, errors in values.items():
             for seed, error in enumerate(errors, 20):
-                tasks = {"ASR": {"wer": error}, "SEC": {"accuracy": 1 - error}, "MC": {"map": 0.5}}
+                tasks = {"ASR": {"wer": error}, "SEC": {"accuracy": 1 - error}, "MC": {"map": None if row == "without_mert" else 0.5}}
                 write_text(self.out / row / str(seed) / "evaluation/metrics.json", json.dumps({"tasks": tasks}))
         done = call("table.py", self.out)
         self.assertEqual(done.stdout.splitlines(), [
             "| row | seeds | speech: WER, %, lower is better | sounds: accuracy, %, higher is better | music tags: mAP, %, higher is better |",
             "| --- | ---: | --- | --- | --- |",
             "| full | 3 | 12.0 (10.0 to 14.0) | 88.0 (86.0 to 90.0) | 50.0 (50.0 to 50.0) |",
-            "| without_ced | 3 | 22.0 (20.0 to 26.0), +10.0 | 78.0 (74.0 to 80.0), -10.0 | 50.0 (50.0 to 50.0), +0.0 |"])
+            "| without_ced | 3 | 22.0 (20.0 to 26.0), +10.0 | 78.0 (74.0 to 80.0), -10.0 | 50.0 (50.0 to 50.0), +0.0 |",
+            "| without_mert | 1 | 30.0 (30.0 to 30.0), +18.0 | 70.0 (70.0 to 70.0), -18.0 | - |"])
         self.assertEqual((self.out / "table.md").read_text(), done.stdout)
         chart = xml.etree.ElementTree.parse(self.out / "ablations.svg").getroot()
-        self.assertEqual(len(chart.findall("{*}circle")), 6)
+        self.assertEqual(len(chart.findall("{*}circle")), 8)
         self.assertIn("without_ced", [text.text for text in chart.findall("{*}text")])
 
     def test_refusals(self) -> None:

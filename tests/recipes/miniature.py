@@ -111,7 +111,7 @@ class RecipeTest(unittest.TestCase):
         return done.stderr.replace(str(self.folder) + "/", "").strip()
 
     def rows(self, name: object) -> list[dict]:
-        return [json.loads(line) for line in (self.out / name).read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in (self.out / name).read_text(encoding="utf-8").split("\n")[:-1]]
 
     def keys(self, name: str) -> list[str]:
         return [row["key"] for row in self.rows(name)]

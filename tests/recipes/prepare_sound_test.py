@@ -248,7 +248,8 @@ class Multitask(RecipeTest):
         for recipe, task in (("asr", "ASR"), ("music", "MC")):
             for split, count in (("train", 20), ("valid", 4)):
                 write_text(self.folder / f"runs/{recipe}/data/{split}.jsonl", "".join(
-                    json.dumps({"key": f"{recipe}-{split}-{i}", "wav": str(self.folder / "clip.wav"), "label": "x", "task": task, "dur": 0.2}) + "\n"
+                    json.dumps({"key": f"{recipe}-{split}-{i}", "wav": str(self.folder / "clip.wav"), "label": "x", "text": "a\u2028b", "task": task, "dur": 0.2},
+                               ensure_ascii=False) + "\n"
                     for i in range(count)))
         self.mix("asr/data/train.jsonl\tASR\t5\tpaper\nmusic/data/train.jsonl\tMC\t30\tpaper\n")
         return ["--mix", self.folder / "mix.tsv", "--runs", self.folder / "runs"]

@@ -1,6 +1,7 @@
 """Preparation of the speech recipes on miniature copies of their downloads."""
 from __future__ import annotations
 
+import os
 import unittest
 
 from miniature import RecipeTest, write_csv, write_flac, write_mp3, write_text, write_wav
@@ -182,6 +183,24 @@ class Fsdd(RecipeTest):
         self.assertEqual({row["spk"] for row in self.rows("test.jsonl")}, {"lucas"})
         self.assertEqual({row["spk"] for row in self.rows("train.jsonl") + self.rows("valid.jsonl")}, {"jackson"})
         self.assertEqual(self.refuse("fsdd", "--test-speaker", "bob"), "--test-speaker bob: the speakers are jackson, lucas.")
+
+    def test_names_that_are_not_text(self) -> None:
+        self.make()
+        recordings = os.fsencode(self.folder / "fsdd/recordings/")
+        os.rename(recordings + b"/3_lucas_4.wav", recordings + b"/3_lu\xe7as_4.wav")
+        os.rename(self.folder / "fsdd", os.fsencode(self.folder) + b"/fs\xe4d")
+        done = self.run_prepare(os.fsdecode(os.fsencode(self.folder) + b"/fs\xe4d"))
+        self.assertEqual(done.returncode, 2)
+        self.assertTrue(done.stderr.startswith("There was no clip to prepare. The first: fsdd-0_jackson_0: the file's name is not UTF-8 ("), done.stderr)
+        os.rename(os.fsencode(self.folder) + b"/fs\xe4d", self.folder / "fsdd")
+        self.prepare(self.folder / "fsdd")
+        self.assertEqual(self.rejected(), [("3_lu\\udce7as_4.wav", "the name is not DIGIT_SPEAKER_INDEX.wav")])
+
+    def test_an_output_that_cannot_be_written(self) -> None:
+        self.make()
+        write_text(self.folder / "file", "")
+        done = self.run_prepare(self.folder / "fsdd", output="file/out")
+        self.assertEqual((done.returncode, done.stderr), (1, f"{self.folder}/file/out: Not a directory.\n"))
 
     def test_an_empty_folder(self) -> None:
         (self.folder / "fsdd/recordings").mkdir(parents=True)

@@ -18,20 +18,24 @@ WIDTH, LEFT, ROW, TOP, GAP = 260, 150, 20, 46, 24  # of a panel, of the names, o
 
 
 def read(runs: Path) -> dict[str, dict[str, list[float]]]:
-    """Row: metric's title: values in percent, one a seed."""
+    """Row: metric's title: values in percent, one a seed; a value that is not defined is left out."""
     rows: dict[str, dict[str, list[float]]] = {}
     files = sorted(runs.glob("*/*/evaluation/metrics.json"), key=lambda file: (file.parts[-4] != "full", file.parts[-4], file.parts[-3]))
     for file in files:
         tasks = json.loads(file.read_text(encoding="utf-8"))["tasks"]
         for task, metric, title, _ in METRICS:
-            rows.setdefault(file.parts[-4], {}).setdefault(title, []).append(100 * tasks[task][metric])
+            values = rows.setdefault(file.parts[-4], {}).setdefault(title, [])
+            if tasks[task][metric] is not None:
+                values.append(100 * tasks[task][metric])
     return rows
 
 
 def cell(values: list[float], base: list[float] | None) -> str:
+    if not values:
+        return "-"
     mean = statistics.mean(values)
     text = f"{mean:.1f} ({min(values):.1f} to {max(values):.1f})"
-    return text if base is None else f"{text}, {mean - statistics.mean(base):+.1f}"
+    return text if not base else f"{text}, {mean - statistics.mean(base):+.1f}"
 
 
 def table(rows: dict[str, dict[str, list[float]]]) -> str:
@@ -40,14 +44,14 @@ def table(rows: dict[str, dict[str, list[float]]]) -> str:
     full = rows.get("full", {})
     for name, metrics in rows.items():
         cells = [cell(metrics[title], None if name == "full" else full.get(title)) for _, _, title, _ in METRICS]
-        lines.append(f"| {name} | {len(next(iter(metrics.values())))} | " + " | ".join(cells) + " |")
+        lines.append(f"| {name} | {max(len(values) for values in metrics.values())} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def panel(rows: dict[str, dict[str, list[float]]], title: str, better: str, left: float) -> list[str]:
     """One metric: a line of the chart for each row."""
     values = [value for metrics in rows.values() for value in metrics[title]]
-    low, high = min(values), max(values)
+    low, high = min(values, default=0.0), max(values, default=0.0)
     low, high = (low, high) if high > low else (low - 1, high + 1)
 
     def x(value: float) -> float:
@@ -58,12 +62,14 @@ def panel(rows: dict[str, dict[str, list[float]]], title: str, better: str, left
              f'<text x="{left}" y="34" fill="#666">{low:.1f} %</text>',
              f'<text x="{left + WIDTH}" y="34" fill="#666" text-anchor="end">{high:.1f} %, {better} is better</text>',
              f'<rect x="{left - 6}" y="{TOP - 6}" width="{WIDTH + 12}" height="{bottom - TOP + 6}" fill="none" stroke="#ccc"/>']
-    if "full" in rows:
+    if rows.get("full", {}).get(title):
         at = x(statistics.mean(rows["full"][title]))
         parts.append(f'<line x1="{at:.1f}" y1="{TOP - 6}" x2="{at:.1f}" y2="{bottom}" stroke="#999" stroke-dasharray="4 3"/>')
     for index, metrics in enumerate(rows.values()):
         y = TOP + ROW * index + ROW / 2 - 4
         found = metrics[title]
+        if not found:
+            continue
         parts.append(f'<line x1="{x(min(found)):.1f}" y1="{y}" x2="{x(max(found)):.1f}" y2="{y}" stroke="#4477aa" stroke-width="4" stroke-opacity="0.4"/>')
         parts.append(f'<circle cx="{x(statistics.mean(found)):.1f}" cy="{y}" r="4" fill="#4477aa"/>')
     return parts

@@ -1,10 +1,12 @@
 """Preparation of the speech recipes on miniature copies of their downloads."""
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import unittest
 
-from miniature import RecipeTest, write_csv, write_flac, write_mp3, write_text, write_wav
+from miniature import TREE, RecipeTest, write_csv, write_flac, write_mp3, write_text, write_wav
 
 
 class Librispeech(RecipeTest):
@@ -175,6 +177,21 @@ class Fsdd(RecipeTest):
         self.assertEqual({row["key"].rsplit("_")[-1] for row in self.rows("test.jsonl")}, {"0", "4"})
         self.assertEqual(self.labels("train.jsonl")["fsdd-7_lucas_49"], "seven")
         self.assertEqual(self.rejected(), [("noise.wav", "the name is not DIGIT_SPEAKER_INDEX.wav")])
+
+    def test_both_stages_and_the_evaluation(self) -> None:
+        """The commands of the README, with two steps a stage."""
+        self.make()
+        self.prepare(self.folder / "fsdd")
+        few = ["trainer.max_steps=2", "trainer.eval_every=2", "trainer.save_every=2", "data.batch.rows=4"]
+        data = [f"data.{split}={self.out}/{split}.jsonl" for split in ("train", "valid", "test")]
+        for program, config, more in [("USAM_TRAIN", "train_stage1", [f"run.dir={self.folder}/one", *few]),
+                                      ("USAM_TRAIN", "train_stage2", [f"run.dir={self.folder}/two", f"init_from=[{self.folder}/one/best]", *few]),
+                                      ("USAM_EVAL", "evaluate", [f"run.dir={self.folder}/two"])]:
+            done = subprocess.run([os.environ[program], f"recipes/fsdd/{config}.yaml", *data, *more], cwd=TREE, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        metrics = json.loads((self.folder / "two/evaluation/metrics.json").read_text())["tasks"]["ASR"]
+        self.assertEqual(metrics["n"], 40)
+        self.assertGreaterEqual(metrics["wer"], 1 - metrics["accuracy"])
 
     def test_by_speaker(self) -> None:
         self.make()

@@ -97,7 +97,7 @@ class Browser {
   }
   // The page as a PNG, base64.
   std::string screenshot() {
-    return call("Page.captureScreenshot", {{"captureBeyondViewport", true}}).at("data").get<std::string>();
+    return call("Page.captureScreenshot", Json::object()).at("data").get<std::string>();
   }
 
   // What pages wrote to the console as an error or a warning, and uncaught exceptions, since the browser was started.

@@ -1,10 +1,10 @@
 #include "src/eval/html/examples.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
+#include "src/eval/failures.h"
 #include "src/eval/html/alignment.h"
 #include "src/eval/html/figures.h"
 #include "src/text/label_metrics.h"
@@ -13,19 +13,6 @@
 namespace usam::eval::html {
 namespace {
 
-const text::Normalizer& normalizer_of(const std::string& task, const ScoreOptions& options) {
-  const auto own = options.tasks.find(task);
-  return own != options.tasks.end() && own->second.normalizer ? *own->second.normalizer : *options.normalizer;
-}
-
-double number_in(const std::string& plain) {
-  const std::string bare = text::strip(plain);
-  double value = 0;
-  const auto [end, error] = std::from_chars(bare.data(), bare.data() + bare.size(), value);
-  const bool is_number = error == std::errc() && end == bare.data() + bare.size();
-  return is_number ? value : std::numeric_limits<double>::quiet_NaN();
-}
-
 double text_error(const std::string& reference, const std::string& answer) {
   const auto edits = text::edits_between(units(reference), units(answer));
   return static_cast<double>(edits.errors()) / static_cast<double>(std::max<int64_t>(edits.reference_length(), 1));
@@ -33,8 +20,8 @@ double text_error(const std::string& reference, const std::string& answer) {
 
 // An answer that is no number is the worst there is.
 double number_error(const std::string& reference, const std::string& answer) {
-  const double error = std::abs(number_in(reference) - number_in(answer));
-  return std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
+  const auto truth = number_in(reference), given = number_in(answer);
+  return truth && given ? std::abs(*truth - *given) : std::numeric_limits<double>::infinity();
 }
 
 double error_between(Kind kind, const std::string& reference, const std::string& answer) {
@@ -74,16 +61,13 @@ Example example_of(size_t index, const Hypothesis& h, Kind kind, const text::Nor
 }  // namespace
 
 Kind kind_of(const std::string& task, const Json& metrics, const ScoreOptions& options) {
-  const auto own = options.tasks.find(task);
-  const auto asked = own == options.tasks.end() ? std::nullopt : own->second.answer;
-  if (asked == Answer::kLabel || asked == Answer::kLikelihood) return Kind::kLabel;
-  if (asked == Answer::kNumber) return Kind::kNumber;
   const auto names = metrics_in(metrics);
-  const std::string lead = names.empty() ? "" : names.front();
-  if (lead == "map" || lead == "roc_auc" || lead == "pr_auc") return Kind::kTags;
-  if (lead == "accuracy" || lead == "f1") return Kind::kLabel;
-  const bool is_number = lead == "mae" || lead == "rmse" || lead == "pearson" || lead == "spearman";
-  return is_number ? Kind::kNumber : Kind::kText;
+  const auto is_ranking = [](const std::string& name) { return is_tag_metric(name); };
+  if (!names.empty() && std::ranges::all_of(names, is_ranking)) return Kind::kTags;
+  const Answer answer = answer_of(task, names, options);
+  if (answer == Answer::kNumber) return Kind::kNumber;
+  if (answer != Answer::kText || (!names.empty() && names.front() == "accuracy")) return Kind::kLabel;
+  return !names.empty() && is_ranking(names.front()) ? Kind::kTags : Kind::kText;
 }
 
 std::vector<TaskExamples> worst_examples(const std::vector<Hypothesis>& hypotheses, const Json& tasks,
@@ -91,7 +75,7 @@ std::vector<TaskExamples> worst_examples(const std::vector<Hypothesis>& hypothes
   std::vector<TaskExamples> all;
   for (const auto& [task, metrics] : tasks.items()) {
     TaskExamples of_task{task, kind_of(task, metrics, options), {}};
-    const auto& normalizer = normalizer_of(task, options);
+    const auto& normalizer = task_normalizer(task, options);
     for (size_t i = 0; i < hypotheses.size(); ++i) {
       const Hypothesis& h = hypotheses[i];
       const bool has_part = of_task.kind == Kind::kTags ? !h.scores.empty() : h.answer.has_value();

@@ -21,15 +21,21 @@ std::string place(double share) {
   return fmt::format("{:.5g}", share);
 }
 
-Attributes whole(const char* style, size_t units) {
+// The picture's width in tokens: a model may have heard less of the clip than is shown, or more.
+double width_in_tokens(const Heard& heard, size_t tokens) {
+  const double seconds = heard.explained.value("seconds", heard.seconds);
+  return static_cast<double>(tokens) * (seconds > 0 && heard.seconds > 0 ? heard.seconds / seconds : 1);
+}
+
+Attributes whole(const char* style, double width) {
   return {{"class", style},
-          {"viewBox", fmt::format("0 0 {} 1", units)},
+          {"viewBox", "0 0 " + place(width) + " 1"},
           {"preserveAspectRatio", "none"},
           {"aria-hidden", "true"}};
 }
 
 // A shade over each stretch of tokens that were dropped.
-Markup mask(const std::vector<double>& kept) {
+Markup mask(const std::vector<double>& kept, double width) {
   Markup shades;
   for (size_t i = 0; i < kept.size();) {
     size_t end = i;
@@ -39,11 +45,11 @@ Markup mask(const std::vector<double>& kept) {
           element("rect", {{"x", std::to_string(i)}, {"y", "0"}, {"width", std::to_string(end - i)}, {"height", "1"}});
     i = std::max(end, i + 1);
   }
-  return element("svg", whole("mask", kept.size()), shades);
+  return element("svg", whole("mask", width), shades);
 }
 
 // A column for each token, as high as its score beside the highest.
-Markup significance(const std::vector<double>& scores, const std::vector<double>& kept) {
+Markup significance(const std::vector<double>& scores, const std::vector<double>& kept, double width) {
   const double highest = *std::ranges::max_element(scores), lowest = std::min(0.0, *std::ranges::min_element(scores));
   Markup columns;
   for (size_t i = 0; i < scores.size(); ++i) {
@@ -57,7 +63,7 @@ Markup significance(const std::vector<double>& scores, const std::vector<double>
                         {"height", place(height)}},
                        element("title", text(number_text(scores[i], 3))));
   }
-  return element("svg", whole("significance", scores.size()), columns);
+  return element("svg", whole("significance", width), columns);
 }
 
 Markup router(const std::vector<double>& gates) {
@@ -81,10 +87,10 @@ Markup picture(const Heard& heard, const std::vector<double>& kept, const std::v
   Markup layers = element(
       "img",
       {{"class", "spectrogram"}, {"alt", "log-mel spectrogram"}, {"src", data_uri("image/png", heard.spectrogram)}});
-  if (!kept.empty()) layers += mask(kept);
+  if (!kept.empty()) layers += mask(kept, width_in_tokens(heard, kept.size()));
   layers += element("i", {{"class", "playhead"}});
   Markup all = element("div", {{"class", "picture"}}, layers);
-  if (!scores.empty()) all += significance(scores, kept);
+  if (!scores.empty()) all += significance(scores, kept, width_in_tokens(heard, scores.size()));
   const auto scale = element("span", text("0")) + element("span", text(kept.empty() ? "" : kept_text(kept))) +
                      element("span", text(number_text(heard.seconds, 2) + "\u202Fs"));
   return all + element("div", {{"class", "scale"}}, scale);
@@ -98,8 +104,9 @@ Markup heard_figure(const Heard& heard) {
   Markup inside;
   if (!heard.spectrogram.empty()) inside += picture(heard, kept, scores);
   Markup below;
+  const bool is_inside = heard.audio.starts_with("data:");
   if (!heard.audio.empty())
-    below += element("audio", {{"controls", ""}, {"preload", "metadata"}, {"src", heard.audio}});
+    below += element("audio", {{"controls", ""}, {"preload", is_inside ? "metadata" : "none"}, {"src", heard.audio}});
   if (!gates.empty()) below += router(gates);
   if (!below.empty()) inside += element("div", {{"class", "below"}}, below);
   if (!heard.note.empty()) inside += element("p", {{"class", "note"}}, text(heard.note));

@@ -14,6 +14,8 @@ namespace {
 struct Matrix {
   std::vector<std::string> rows, columns;
   std::vector<std::vector<int64_t>> counts;
+  size_t labels = 0;  // of the rows and columns; what follows is none of them
+  bool is_right(size_t row, size_t column) const { return row == column && row < labels; }
 };
 
 struct Confused {
@@ -30,8 +32,9 @@ Matrix read_matrix(const Json& confusion) {
   m.rows = confusion["labels"].get<std::vector<std::string>>();
   m.counts = confusion["counts"].get<std::vector<std::vector<int64_t>>>();
   m.columns = m.rows;
-  if (m.counts.size() > m.rows.size()) m.rows.push_back("no label");
-  if (!m.counts.empty() && m.counts.front().size() > m.columns.size()) m.columns.push_back("no label");
+  m.labels = m.rows.size();
+  if (m.counts.size() > m.rows.size()) m.rows.push_back("none of these");
+  if (!m.counts.empty() && m.counts.front().size() > m.columns.size()) m.columns.push_back("none of these");
   const auto fits = [&](const auto& row) { return row.size() == m.columns.size(); };
   if (m.counts.size() != m.rows.size() || !std::ranges::all_of(m.counts, fits)) return {};
   return m;
@@ -96,7 +99,7 @@ class Drawing {
 
   Markup filled(size_t r, size_t c, int64_t total) const {
     const double share = static_cast<double>(m_.counts[r][c]) / static_cast<double>(total);
-    const std::string kind = m_.rows[r] == m_.columns[c] ? "right" : "wrong";
+    const std::string kind = m_.is_right(r, c) ? "right" : "wrong";
     const std::string tip =
         m_.rows[r] + " → " + m_.columns[c] + ": " + count_text(m_.counts[r][c]) + " of " + count_text(total);
     Markup cell = element("title", text(tip));
@@ -129,7 +132,7 @@ Markup commonest(const Matrix& m) {
   std::vector<Confused> confused;
   for (size_t r = 0; r < m.rows.size(); ++r) {
     for (size_t c = 0; c < m.columns.size(); ++c) {
-      if (m.rows[r] != m.columns[c] && m.counts[r][c] > 0) confused.push_back({m.counts[r][c], r, c});
+      if (!m.is_right(r, c) && m.counts[r][c] > 0) confused.push_back({m.counts[r][c], r, c});
     }
   }
   if (confused.empty()) return element("p", {{"class", "note"}}, text("Nothing was confused."));

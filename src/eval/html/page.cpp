@@ -58,7 +58,7 @@ Markup task_section(const TaskExamples& task, const Page& page, const std::vecto
   inside += element("p", {{"class", "n"}}, text(count_text(metrics.value("n", int64_t{0})) + " samples"));
   inside += counts_line(metrics);
   if (metrics.contains("confusion")) inside += confusion_matrix(metrics["confusion"]);
-  if (task.kind == Kind::kTags) inside += tag_table(hypotheses, task.task);
+  inside += tag_table(metrics);
   return element("section", {{"id", "task-" + task.task}}, inside + cards_of(task, page, hypotheses));
 }
 

@@ -6,12 +6,12 @@ std::string style_sheet() {
   return R"css(
 :root{color-scheme:light dark;--ground:#fdfcfa;--card:#fff;--ink:#1c1b1a;--soft:#6d6a66;--rule:#e4e0d9;--faint:#f3f0ea;
 --accent:#1d5c9c;--right:#2f7d4f;--sub:#fbe3b6;--sub-ink:#7a4a00;--del:#fad7d3;--del-ink:#a3261b;--ins:#d6e6fa;--ins-ink:#174f8f;
---heat:29,92,156;--shade:rgba(253,252,250,.72)}
+--heat:29,92,156;--shade:rgba(246,245,242,.74)}
 @media(prefers-color-scheme:dark){:root{--ground:#161618;--card:#1d1d20;--ink:#e9e7e3;--soft:#98958f;--rule:#34333a;--faint:#26262b;
 --accent:#7db4ee;--right:#6cc492;--sub:#4d3a12;--sub-ink:#f4cf86;--del:#522521;--del-ink:#ffb1a8;--ins:#1d3a5c;--ins-ink:#acd2ff;
---heat:125,180,238;--shade:rgba(22,22,24,.74)}}
+--heat:125,180,238;--shade:rgba(150,150,160,.6)}}
 *{box-sizing:border-box}
-html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
+html{scroll-behavior:smooth;scroll-padding-top:3rem;-webkit-text-size-adjust:100%}
 body{margin:0 auto;max-width:74rem;padding:0 clamp(1rem,4vw,3rem) 3rem;background:var(--ground);color:var(--ink);
 font:16px/1.5 "Source Sans 3","Segoe UI",system-ui,-apple-system,Roboto,"Helvetica Neue",sans-serif;font-variant-numeric:tabular-nums}
 h1,h2,h3,h4{line-height:1.2;font-weight:650;letter-spacing:-.01em;text-wrap:balance}
@@ -26,7 +26,7 @@ a:hover{text-decoration:underline}
 .note{font-size:.85rem}
 nav{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;position:sticky;top:0;z-index:2;padding:.6rem 0;background:var(--ground);border-bottom:1px solid var(--rule)}
 section section,section+section{margin-top:2.4rem}
-section[id^=task]{border-top:1px solid var(--rule);scroll-margin-top:2.4rem}
+section[id^=task]{border-top:1px solid var(--rule)}
 .counts{display:flex;flex-wrap:wrap;gap:.1rem 1.4rem;color:var(--soft);font-size:.9rem}
 .counts b{color:var(--ink);font-weight:600}
 .wide{overflow-x:auto}
@@ -60,7 +60,7 @@ small{color:var(--soft);font-size:.8em}
 .matrix .right rect{fill:var(--accent)}
 .matrix .wrong rect{fill:var(--del-ink)}
 .matrix .on-dark{fill:var(--ground)}
-.cards{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,31rem),1fr));align-items:start}
+.cards{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,27rem),1fr));align-items:start}
 .card{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:.85rem 1.05rem 1rem;min-width:0}
 .card header{display:flex;flex-wrap:wrap;gap:.1rem .8rem;align-items:baseline;font-size:.85rem;margin-bottom:.55rem}
 code{font:.95em ui-monospace,"SF Mono",Menlo,Consolas,monospace;overflow-wrap:anywhere}

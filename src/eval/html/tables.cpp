@@ -1,12 +1,9 @@
 #include "src/eval/html/tables.h"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
 
 #include "src/base/error.h"
 #include "src/eval/html/figures.h"
-#include "src/text/label_metrics.h"
 
 namespace usam::eval::html {
 namespace {
@@ -103,25 +100,6 @@ Markup source_cell(const Json& source, const std::string& task) {
                      element("small", text("of " + count_text(found->value("n", int64_t{0})))));
 }
 
-struct Tag {
-  text::Ranking ranking;
-  int64_t positive = 0;
-};
-
-std::map<std::string, Tag> tags_of(const std::vector<Hypothesis>& hypotheses, const std::string& task) {
-  std::map<std::string, Tag> tags;
-  for (const auto& h : hypotheses) {
-    if ((h.task.empty() ? "other" : h.task) != task) continue;
-    for (const auto& [name, score] : h.scores) {
-      const bool is_true = std::ranges::find(h.tags, name) != h.tags.end();
-      tags[name].ranking.positive.push_back(is_true);
-      tags[name].ranking.scores.push_back(score);
-      tags[name].positive += is_true;
-    }
-  }
-  return tags;
-}
-
 }  // namespace
 
 Markup headline_table(const Json& tasks) {
@@ -175,30 +153,34 @@ Markup counts_line(const Json& task) {
   return line.empty() ? line : element("p", {{"class", "counts"}}, line);
 }
 
-Markup tag_table(const std::vector<Hypothesis>& hypotheses, const std::string& task) {
-  struct Line {
-    std::string name;
-    int64_t positive = 0;
-    double precision = 0, area = 0;
+Markup tag_table(const Json& task) {
+  const auto tags = task.find("per_tag");
+  if (tags == task.end() || tags->empty()) return {};
+  // The best first; those whose area is not defined stand last.
+  const auto precision = [&](const std::string& tag) {
+    const Json value = (*tags)[tag].value("map", Json());
+    return value.is_number() ? value.get<double>() : -1;
   };
-  std::vector<Line> lines;
-  for (const auto& [name, tag] : tags_of(hypotheses, task))
-    lines.push_back({name, tag.positive, text::average_precision(tag.ranking), text::roc_auc(tag.ranking)});
-  if (lines.empty()) return {};
-  // Tags without a positive sample have no figures and stand last.
-  std::ranges::sort(lines, {}, [](const Line& line) {
-    return std::pair(std::isnan(line.precision) ? 1 : -line.precision, line.name);
-  });
+  std::vector<std::string> names;
+  for (const auto& [name, areas] : tags->items()) names.push_back(name);
+  std::ranges::sort(names, {}, [&](const std::string& name) { return std::pair(-precision(name), name); });
   Markup rows;
-  for (const auto& line : lines) {
-    const double width = std::isnan(line.precision) ? 0 : line.precision;
-    const auto bar = element("span", {{"class", "bar"}}, mark("value", 0, width));
-    rows += element("tr", element("th", {{"scope", "row"}, {"class", "name"}}, text(line.name)) +
-                              cell(count_text(line.positive)) + cell(shown("map", line.precision), "number lead") +
-                              element("td", {{"class", "plot"}}, bar) + cell(shown("roc_auc", line.area)));
+  for (const auto& name : names) {
+    const Json& areas = (*tags)[name];
+    const auto bar = element("span", {{"class", "bar"}}, mark("value", 0, std::max(precision(name), 0.0)));
+    rows += element("tr", element("th", {{"scope", "row"}, {"class", "name"}}, text(name)) +
+                              cell(count_text(areas.value("positives", int64_t{0}))) +
+                              cell(shown("map", areas.value("map", Json())), "number lead") +
+                              element("td", {{"class", "plot"}}, bar) +
+                              cell(shown("roc_auc", areas.value("roc_auc", Json()))) +
+                              cell(shown("pr_auc", areas.value("pr_auc", Json()))));
   }
-  const auto heads = row_of_heads(
-      {{"tag", ""}, {"samples", "number"}, {"average precision", "number"}, {"", "plot"}, {"ROC AUC", "number"}});
+  const auto heads = row_of_heads({{"tag", ""},
+                                   {"samples", "number"},
+                                   {"average precision", "number"},
+                                   {"", "plot"},
+                                   {"ROC AUC", "number"},
+                                   {"PR AUC", "number"}});
   return table("tags", heads + element("tbody", rows));
 }
 

@@ -1,11 +1,7 @@
 #pragma once
 // The figures of metrics.json as tables.
-#include <string>
-#include <vector>
-
 #include "src/base/json.h"
 #include "src/eval/html/markup.h"
-#include "src/eval/hypotheses.h"
 
 namespace usam::eval::html {
 
@@ -15,7 +11,7 @@ Markup headline_table(const Json& tasks);
 Markup source_table(const Json& report);
 // What else metrics.json counts in a task: "substitutions 12 · deletions 3".
 Markup counts_line(const Json& task);
-// Average precision and ROC AUC of each tag, over the hypotheses of a task with scores; nothing where none has any.
-Markup tag_table(const std::vector<Hypothesis>& hypotheses, const std::string& task);
+// The areas of each tag, where the task has tags.
+Markup tag_table(const Json& task);
 
 }  // namespace usam::eval::html

@@ -16,12 +16,15 @@ EvaluateConfig parsed(const test::TemporaryFolder& folder, const std::string& ya
 TEST(EvaluateConfig, ReadsItsKeys) {
   test::TemporaryFolder folder;
   folder.write("normalizer.json", R"({"colour": "color"})");
-  const auto config =
-      parsed(folder, "{normalizer: whisper_en, spelling: normalizer.json, bleu_tokens: zh, max_new_tokens: 30}");
+  const auto config = parsed(folder,
+                             "{normalizer: whisper_en, spelling: normalizer.json, bleu_tokens: zh, max_new_tokens: 30, "
+                             "bootstrap: 500, bootstrap_seed: 3}");
   EXPECT_EQ(config.max_new_tokens, 30);
   const ScoreOptions options = score_options(config);
   EXPECT_EQ(options.normalizer->stamp(), "whisper_en/1+1 spellings");
   EXPECT_EQ(options.bleu_tokens, text::BleuTokens::kZh);
+  EXPECT_EQ(options.bootstrap.resamples, 500);
+  EXPECT_EQ(options.bootstrap.seed, 3u);
 }
 
 TEST(EvaluateConfig, RefusesWhatCannotWork) {

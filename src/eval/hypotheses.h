@@ -2,7 +2,8 @@
 // hypotheses.jsonl: what a model answered, one JSON object a line.
 //   text  {"key", "task"?, "source"?, "ref": "..." | "refs": ["...", ...], "hyp": "..."}
 //   tags  {"key", "task"?, "source"?, "tags": ["piano", ...], "scores": {"piano": 0.9, "drums": 0.1, ...}}
-// One line may be both.
+// One line may be both. For retrieval the scores are those of all candidates, each line's own, and the tags are the
+// right ones among them.
 #include <map>
 #include <optional>
 #include <string>

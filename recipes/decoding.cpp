@@ -1,3 +1,4 @@
+// B samples, T positions, D width, C labels.
 #include "recipes/decoding.h"
 
 #include <algorithm>
@@ -5,7 +6,8 @@
 
 #include "data/loader.h"
 #include "src/base/error.h"
-#include "src/base/log.h"
+#include "src/decode/constraint.h"
+#include "src/decode/score.h"
 
 namespace usam::recipes {
 namespace {
@@ -20,57 +22,175 @@ std::optional<data::Batch> next_batch(data::Loader& loader, dist::Post& post) {
   return batch;
 }
 
+eval::TaskConfig task_config(const eval::EvaluateConfig& config, const std::string& task) {
+  const auto found = config.tasks.find(task);
+  return found == config.tasks.end() ? eval::TaskConfig{} : found->second;
+}
+
+bool has_labels(eval::Answer answer) {
+  return answer == eval::Answer::kLabel || answer == eval::Answer::kLikelihood;
+}
+
+std::vector<std::string> in_order(const std::set<std::string>& all) {
+  return {all.begin(), all.end()};
+}
+
+const std::vector<std::string> kNone;
+
 }  // namespace
 
 int64_t rows_of(const data::DataSet& data) {
   return std::ssize(data.plan(0)->visits);
 }
 
-std::vector<std::string> tag_candidates(const data::Source& source, const eval::EvaluateConfig& config) {
-  if (!config.tags.empty()) return eval::read_tags(config.tags.value);
-  std::set<std::string> all;
-  for (int64_t i = 0; i < source.size(); ++i) {
-    for (const auto& tag : source.row(i).tags) all.insert(tag);
-  }
-  return {all.begin(), all.end()};
+const std::vector<std::string>& Candidates::scored(const data::Row& row, const eval::EvaluateConfig& config) const {
+  if (!row.tags.empty()) return tags;
+  return task_config(config, row.task).answer == eval::Answer::kLikelihood ? labels.at(row.task) : kNone;
 }
 
-Decoder::Decoder(Recipe& recipe, const RunConfig& config, std::vector<std::string> candidates, bool explains)
-    : recipe_(recipe), config_(config), candidates_(std::move(candidates)), explains_(explains) {
-  answers_ = dynamic_cast<Answers*>(&recipe);
-  if (!answers_)
-    user_error("The recipe '{}' gives no text, so it cannot be evaluated by decoding.", config.recipe.type);
+Candidates candidates_of(const data::Source& source, const eval::EvaluateConfig& config, const Recipe& recipe) {
+  if (const auto* classifies = dynamic_cast<const Classifies*>(&recipe)) return {classifies->labels(), {}};
+  std::set<std::string> tags;
+  std::map<std::string, std::set<std::string>> labels;
+  for (int64_t i = 0; i < source.size(); ++i) {
+    const auto row = source.row(i);
+    tags.insert(row.tags.begin(), row.tags.end());
+    if (row.tags.empty() && has_labels(task_config(config, row.task).answer))
+      labels[row.task].insert(row.references.begin(), row.references.end());
+  }
+  Candidates out;
+  out.tags = config.tags.empty() ? in_order(tags) : eval::read_tags(config.tags.value);
+  for (const auto& [task, of_rows] : labels) {
+    const auto& file = task_config(config, task).labels;
+    out.labels[task] = file.empty() ? in_order(of_rows) : eval::read_labels(file.value);
+  }
+  return out;
+}
+
+Decoder::Decoder(Recipe& recipe, const RunConfig& config, DecoderParts parts)
+    : recipe_(recipe),
+      config_(config),
+      parts_(std::move(parts)),
+      answers_(dynamic_cast<Answers*>(&recipe)),
+      classifies_(dynamic_cast<Classifies*>(&recipe)) {
+  if (!answers_ && !classifies_)
+    user_error("The recipe '{}' gives no answers, so it cannot be evaluated by decoding.", config.recipe.type);
+  if (classifies_ && parts_.explains)
+    user_error("The recipe '{}' has nothing to explain: leave --explain out.", config.recipe.type);
 }
 
 Share Decoder::decode(const std::shared_ptr<const data::DataSet>& data, const data::SkipList& skips,
                       dist::Communicator& ranks) {
   data::Loader loader(data, {{}, ranks.rank(), ranks.world()});
   const int64_t rows = rows_of(*data);
-  Share share;
-  while (const auto batch = next_batch(loader, ranks.post())) {
-    for (const auto& skipped : batch->skipped) share.missed.push_back({batch->cursor.micro_batch, skipped});
-    if (!skips.allows(std::ssize(share.missed), rows)) break;
-    if (batch->size() == 0) continue;
-    add(share, *batch, data->source());
-    const int64_t done = std::ssize(share.answers);
-    if (done % 256 < batch->size())
-      log::info("{} of {} samples decoded", std::min(done * ranks.world(), rows), rows);  // the others' are guessed
+  share_ = {}, waiting_.clear(), under_way_.clear(), session_.reset();
+  if (answers_) session_.emplace(answers_->language_model());
+  for (bool has_more = true; has_more || !under_way_.empty();) {
+    if (has_more && waiting_.empty()) {
+      const auto batch = next_batch(loader, ranks.post());
+      has_more = batch.has_value();
+      if (has_more) {
+        for (const auto& skipped : batch->skipped) share_.missed.push_back({batch->cursor.micro_batch, skipped});
+        if (!skips.allows(std::ssize(share_.missed), rows)) break;
+        if (batch->size() > 0) take(*batch, data->source());
+      }
+    }
+    refill();
+    if (!session_) continue;
+    for (const auto& [row, hypotheses] : session_->step()) {
+      auto answer = under_way_.extract(row);
+      answer.mapped().text = hypotheses.front().text;
+      add(std::move(answer.mapped()));
+    }
   }
-  return share;
+  return std::move(share_);
 }
 
-void Decoder::add(Share& share, const data::Batch& loaded, const data::Source& source) {
+void Decoder::take(const data::Batch& loaded, const data::Source& source) {
   const auto batch = loaded.to(recipe_.module().parameters().front().device());
-  const auto has_tags = [&](int64_t row) { return !source.row(row).tags.empty(); };
-  const auto hypotheses = generate(*answers_, batch, decoding_options(config_.evaluate, *answers_));
-  const auto scores = std::ranges::any_of(batch.rows, has_tags) ? score(*answers_, batch, candidates_)
-                                                                : std::vector<std::vector<double>>{};
-  const auto explained = explains_ ? answers_->explain(batch) : std::vector<Json>(hypotheses.size());
-  for (size_t i = 0; i < hypotheses.size(); ++i) {
-    const auto row = batch.rows[i];
-    share.answers.push_back(
-        {row, hypotheses[i].front().text, has_tags(row) ? scores[i] : std::vector<double>{}, explained[i]});
+  if (classifies_) {
+    classify(batch, source);
+  } else {
+    prepare(batch, source);
   }
+}
+
+void Decoder::classify(const data::Batch& batch, const data::Source& source) {
+  const auto scores_BC = classifies_->scores(batch).to(torch::kDouble).contiguous();
+  for (int64_t b = 0; b < batch.size(); ++b) {
+    const auto* scores = scores_BC[b].data_ptr<double>();
+    Answer answer{.row = batch.rows[static_cast<size_t>(b)], .text = {}, .scores = {}, .explained = {}};
+    answer.text =
+        classifies_->labels().at(static_cast<size_t>(std::max_element(scores, scores + scores_BC.size(1)) - scores));
+    if (!source.row(answer.row).tags.empty()) answer.scores.assign(scores, scores + scores_BC.size(1));
+    add(std::move(answer));
+  }
+}
+
+// Scores what is to be scored, answers those that take the likeliest label, and lets the others wait for the session.
+void Decoder::prepare(const data::Batch& batch, const data::Source& source) {
+  const torch::NoGradGuard no_grad;
+  const auto prompts = answers_->prompts(batch);
+  auto explained = parts_.explains ? answers_->explain(batch) : std::vector<Json>(batch.rows.size());
+  std::vector<std::vector<decode::Ids>> candidates(batch.rows.size());
+  for (size_t b = 0; b < batch.rows.size(); ++b)
+    for (const auto& text : parts_.candidates.scored(source.row(batch.rows[b]), config_.evaluate))
+      candidates[b].push_back(answers_->tokenizer()->encode(text));
+  auto scores = decode::score(answers_->language_model(), prompts.embeds_BTD, prompts.lengths_B, candidates);
+  for (size_t b = 0; b < batch.rows.size(); ++b) {
+    const auto row = source.row(batch.rows[b]);
+    Answer answer{batch.rows[b], {}, std::move(scores[b]), std::move(explained[b])};
+    if (task_config(config_.evaluate, row.task).answer == eval::Answer::kLikelihood) {
+      const auto best = std::ranges::max_element(answer.scores) - answer.scores.begin();
+      if (row.tags.empty()) answer.text = parts_.candidates.labels.at(row.task).at(static_cast<size_t>(best));
+      add(std::move(answer));
+      continue;
+    }
+    const auto at = static_cast<int64_t>(b);
+    const auto length = prompts.lengths_B[at].item<int64_t>();
+    waiting_.push_back({prompts.embeds_BTD[at].narrow(0, 0, length), {answer.row, row.key, options_of(row.task)}});
+    under_way_.emplace(answer.row, std::move(answer));
+  }
+}
+
+std::shared_ptr<const decode::Options> Decoder::options_of(const std::string& task) {
+  auto& options = options_[task];
+  if (options) return options;
+  const auto own = task_config(config_.evaluate, task);
+  auto made = decoding_options(config_.evaluate, *answers_);
+  made.max_new_tokens = own.max_new_tokens.value_or(made.max_new_tokens);
+  if (own.answer == eval::Answer::kNumber) made.constraint = decode::a_number(*made.tokenizer);
+  if (own.answer == eval::Answer::kLabel) {
+    const auto& labels = parts_.candidates.labels.at(task);
+    for (const auto& label : labels) {
+      if (const auto tokens = std::ssize(made.tokenizer->encode(label)); tokens > made.max_new_tokens)
+        user_error("The label '{}' of {} has {} tokens: evaluate.max_new_tokens {} would cut it.", label, task, tokens,
+                   made.max_new_tokens);
+    }
+    made.constraint = decode::one_of(labels, *made.tokenizer);
+  }
+  return options = std::make_shared<const decode::Options>(std::move(made));
+}
+
+// Prompts join in numbers: reading them costs less together.
+void Decoder::refill() {
+  if (!session_ || waiting_.empty()) return;
+  const int64_t room = config_.evaluate.batch_rows, free = room - session_->size();
+  if (4 * free < room) return;
+  std::vector<torch::Tensor> prompts;
+  std::vector<int64_t> lengths;
+  std::vector<decode::Request> requests;
+  for (; std::ssize(requests) < free && !waiting_.empty(); waiting_.pop_front()) {
+    prompts.push_back(waiting_.front().prompt_TD);
+    lengths.push_back(prompts.back().size(0));
+    requests.push_back(waiting_.front().request);
+  }
+  session_->add(torch::nn::utils::rnn::pad_sequence(prompts, /*batch_first=*/true), torch::tensor(lengths), requests);
+}
+
+void Decoder::add(Answer answer) {
+  if (parts_.on_answer) parts_.on_answer(answer);
+  share_.answers.push_back(std::move(answer));
 }
 
 }  // namespace usam::recipes

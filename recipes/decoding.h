@@ -1,5 +1,8 @@
 #pragma once
 // One rank's share of a test set: its samples' answers.
+#include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +12,7 @@
 #include "recipes/answers.h"
 #include "recipes/run.h"
 #include "src/base/json.h"
+#include "src/decode/session.h"
 #include "src/dist/communicator.h"
 
 namespace usam::recipes {
@@ -16,9 +20,9 @@ namespace usam::recipes {
 // What was answered to one row.
 struct Answer {
   int64_t row = 0;
-  std::string text;
-  std::vector<double> scores;  // one a candidate, of rows with tags
-  Json explained;              // where asked for
+  std::optional<std::string> text;  // none: of a row with tags whose task answers by likelihood
+  std::vector<double> scores;       // one for each of Candidates::scored(row)
+  Json explained;                   // where asked for
 };
 
 // A sample that could not be used, of the set's micro-batch number `micro_batch`.
@@ -36,27 +40,60 @@ struct Share {
 // Rows that a data set's epoch visits: without those that are too long.
 int64_t rows_of(const data::DataSet& data);
 
-// The tags that rows are scored with: those of evaluate.tags, else the union over the rows.
-std::vector<std::string> tag_candidates(const data::Source& source, const eval::EvaluateConfig& config);
+// The texts that answers are chosen among.
+struct Candidates {
+  std::vector<std::string> tags;                           // that rows with tags are scored with
+  std::map<std::string, std::vector<std::string>> labels;  // by task, of those that answer with a label
 
-// Decodes one rank's share of a data set.
+  // What a row gets a score for each of: the tags where it has any, the labels of a task that answers by likelihood, or
+  // nothing.
+  const std::vector<std::string>& scored(const data::Row& row, const eval::EvaluateConfig& config) const;
+};
+
+// Of a set: what the files of evaluate.tags and evaluate.tasks list, else the union over the rows; of a recipe that
+// classifies, its labels.
+Candidates candidates_of(const data::Source& source, const eval::EvaluateConfig& config, const Recipe& recipe);
+
+struct DecoderParts {
+  Candidates candidates;
+  bool explains = false;
+  std::function<void(const Answer&)> on_answer = {};  // hears of each answer as soon as it is there
+};
+
+// Decodes one rank's share of a data set: evaluate.batch_rows clips at a time, each place taken again as soon as an
+// answer is complete.
 class Decoder {
  public:
-  // UserError: the recipe gives no text. All but the candidates outlive the decoder.
-  Decoder(Recipe& recipe, const RunConfig& config, std::vector<std::string> candidates, bool explains);
+  // UserError: the recipe gives no answers; a label that evaluate.max_new_tokens would cut. Recipe and config outlive
+  // the decoder.
+  Decoder(Recipe& recipe, const RunConfig& config, DecoderParts parts);
 
   // Ends early where this rank's skipped samples alone are more than allowed.
   Share decode(const std::shared_ptr<const data::DataSet>& data, const data::SkipList& skips,
                dist::Communicator& ranks);
 
  private:
-  void add(Share& share, const data::Batch& loaded, const data::Source& source);
+  struct Waiting {
+    torch::Tensor prompt_TD;
+    decode::Request request;
+  };
+  void take(const data::Batch& loaded, const data::Source& source);
+  void classify(const data::Batch& batch, const data::Source& source);
+  void prepare(const data::Batch& batch, const data::Source& source);
+  std::shared_ptr<const decode::Options> options_of(const std::string& task);
+  void refill();
+  void add(Answer answer);
 
   Recipe& recipe_;
   const RunConfig& config_;
-  std::vector<std::string> candidates_;
-  bool explains_;
+  DecoderParts parts_;
   Answers* answers_;
+  Classifies* classifies_;
+  std::map<std::string, std::shared_ptr<const decode::Options>> options_;  // by task
+  std::optional<decode::Session> session_;
+  std::deque<Waiting> waiting_;
+  std::map<int64_t, Answer> under_way_;  // by row: waiting or in the session
+  Share share_;
 };
 
 }  // namespace usam::recipes

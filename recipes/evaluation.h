@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "recipes/answers.h"
+#include "recipes/journal.h"
 #include "recipes/run.h"
 #include "src/base/json.h"
 #include "src/dist/communicator.h"
@@ -23,6 +24,7 @@ struct AnswerOptions {
   std::shared_ptr<data::SkipList> skips;  // hears of each sample that is left out; null: data.max_skipped alone counts
   // Who shares the rows. Each rank decodes its part and gets the whole set, the same as one rank alone.
   std::shared_ptr<dist::Communicator> ranks = dist::single_rank();
+  std::shared_ptr<Journal> journal;  // holds answers that are not asked for again, and keeps the new ones; may be null
 };
 
 // Decodes every row of the manifests and scores the tags of rows that have them: candidates are those of
@@ -30,6 +32,13 @@ struct AnswerOptions {
 // share is that of all ranks, and too many of them end every rank with the same UserError.
 AnsweredSet answer(Recipe& recipe, const std::vector<data::ManifestConfig>& manifests, const RunConfig& config,
                    const AnswerOptions& options = {});
+
+// What test sets are called: the manifests' file names, behind as many of their folders as tell them apart.
+std::vector<std::string> set_names(const std::vector<data::ManifestConfig>& manifests);
+
+// What the answers of an evaluation follow from (JournalConfig::origin): the checkpoint, what the config says of
+// recipe, data and decoding, the test sets, the program.
+Json answers_origin(const std::string& checkpoint, RunConfig config, bool explains);
 
 // The metrics of a set as "task/metric", for the trainer to compare checkpoints by, and "tasks/error": the mean over
 // the tasks of WER (1 at most), 1 - mAP, 1 - accuracy or 1 - BLEU, the first of these that a task has.

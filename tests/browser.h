@@ -74,7 +74,8 @@ class Browser {
   // The value of a JavaScript expression; a promise is waited for. An exception of the page's is thrown.
   Json evaluate(const std::string& expression) {
     const Json result =
-        call("Runtime.evaluate", {{"expression", expression}, {"awaitPromise", true}, {"returnByValue", true}});
+        call("Runtime.evaluate",
+             {{"expression", expression}, {"awaitPromise", true}, {"returnByValue", true}, {"userGesture", true}});
     if (result.contains("exceptionDetails"))
       throw std::runtime_error(expression + ": " + result["exceptionDetails"].dump());
     return result.at("result").value("value", Json());
@@ -96,9 +97,7 @@ class Browser {
     call("DOM.setFileInputFiles", {{"nodeId", node}, {"files", paths}});
   }
   // The page as a PNG, base64.
-  std::string screenshot() {
-    return call("Page.captureScreenshot", Json::object()).at("data").get<std::string>();
-  }
+  std::string screenshot() { return call("Page.captureScreenshot", Json::object()).at("data").get<std::string>(); }
 
   // What pages wrote to the console as an error or a warning, and uncaught exceptions, since the browser was started.
   const std::vector<std::string>& complaints() const { return complaints_; }

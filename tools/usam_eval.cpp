@@ -1,12 +1,15 @@
 // usam-eval: answers of a checkpoint over the test sets of a config, and their metrics.
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 
 #include "recipes/evaluation.h"
+#include "recipes/report/report.h"
 #include "recipes/run.h"
 #include "recipes/validate.h"
 #include "src/base/fs.h"
 #include "src/base/log.h"
+#include "src/base/program.h"
 #include "src/eval/report.h"
 #include "tools/base_options.h"
 #include "tools/command_line.h"
@@ -21,7 +24,13 @@ struct Arguments {
   std::string config, checkpoint, output;
   std::vector<std::string> overrides;
   recipes::BaseFolders bases;
-  bool explains = false;
+  bool explains = false, is_fresh = false;
+};
+
+// What is evaluated.
+struct Origin {
+  std::string checkpoint;  // without links
+  Json hashes;             // recipes::answers_origin
 };
 
 std::string json_lines(const std::vector<Json>& objects) {
@@ -30,15 +39,36 @@ std::string json_lines(const std::vector<Json>& objects) {
   return text;
 }
 
-// The files of an evaluation, and its report on standard output.
-void write(const std::string& output, const recipes::AnsweredSet& answered, const recipes::RunConfig& config,
-           bool explains) {
-  const Json report = eval::report(answered.hypotheses, eval::score_options(config.evaluate));
+std::string now_utc() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts);
+  return text;
+}
+
+// The files of an evaluation, and its metrics on standard output.
+void write(Recipe& recipe, const recipes::AnsweredSet& answered, const recipes::RunConfig& config,
+           const std::string& output, const Origin& origin) {
+  const Json metrics = eval::report(answered.hypotheses, eval::score_options(config.evaluate));
   eval::write_hypotheses(output + "/hypotheses.jsonl", answered.hypotheses);
-  if (explains) write_file_atomically(output + "/explained.jsonl", json_lines(answered.explained));
-  write_file_atomically(output + "/metrics.json", report.dump(2) + "\n");
-  std::printf("%s\n", report.dump(2).c_str());
-  log::info("metrics.json and hypotheses.jsonl are in {}", output);
+  if (!answered.explained.empty()) write_file_atomically(output + "/explained.jsonl", json_lines(answered.explained));
+  write_file_atomically(output + "/metrics.json", metrics.dump(2) + "\n");
+  const std::filesystem::path checkpoint = origin.checkpoint;
+  const std::string title = checkpoint.parent_path().filename().string() + " · " + checkpoint.filename().string();
+  write_report(recipe, answered, config,
+               {metrics,
+                output,
+                title,
+                {{"checkpoint", origin.checkpoint},
+                 {"its hash", origin.hashes.at("the checkpoint")},
+                 {"config's hash", origin.hashes.at("the config")},
+                 {"test sets' hash", origin.hashes.at("the test sets")},
+                 {"program", version()},
+                 {"evaluated", now_utc()}}});
+  std::printf("%s\n", metrics.dump(2).c_str());
+  log::info("metrics.json, hypotheses.jsonl and report.html are in {}", output);
 }
 
 int evaluate(const Arguments& arguments) {
@@ -57,8 +87,8 @@ int evaluate(const Arguments& arguments) {
   recipes::AnswerOptions options;
   options.explains = arguments.explains;
   options.ranks = join_ranks(launch, asked.parallel);
-  require_agreement({{"config", print_config(config)}, {"checkpoint", std::filesystem::canonical(checkpoint)}},
-                    *options.ranks);
+  Origin origin{std::filesystem::canonical(checkpoint), {}};
+  require_agreement({{"config", print_config(config)}, {"checkpoint", origin.checkpoint}}, *options.ranks);
   const auto recipe = recipes::open_checkpoint(checkpoint, config);
   recipe->module().to(dist::local_device(launch));
   const std::string output = arguments.output.empty()
@@ -67,11 +97,17 @@ int evaluate(const Arguments& arguments) {
   const bool is_first = launch.rank == 0;
   if (is_first) {
     std::filesystem::create_directories(output);
+    std::filesystem::remove(output + "/skipped.jsonl");
     options.skips =
         std::make_shared<data::SkipList>(config.data.max_skipped, data::SkipList::append_to(output + "/skipped.jsonl"));
   }
+  origin.hashes = recipes::answers_origin(checkpoint, config, arguments.explains);
+  options.journal = std::make_shared<recipes::Journal>(
+      recipes::JournalConfig{output + "/partial", origin.hashes, arguments.is_fresh}, *options.ranks);
   const auto answered = recipes::answer(*recipe, config.data.test, config, options);
-  if (is_first) write(output, answered, config, arguments.explains);
+  if (is_first) write(*recipe, answered, config, output, origin);
+  options.ranks->post().at({0, "the report by the first rank", {}, 10});
+  options.journal->remove();
   return kDone;
 }
 
@@ -86,9 +122,11 @@ int main(int argc, char** argv) {
   app.add_option("OVERRIDES", arguments.overrides, "key.sub=value, laid over the file");
   app.add_option("--checkpoint", arguments.checkpoint, "a checkpoint; default: best of run.dir");
   app.add_option("--output", arguments.output,
-                 "folder for metrics.json and hypotheses.jsonl; default: evaluation/ in the run's folder");
+                 "folder for metrics.json, hypotheses.jsonl and report.html; default: evaluation/ in the run's folder");
   add_base_options(app, arguments.bases, ", else as CONFIG says");
   app.add_flag("--explain", arguments.explains,
                "also write explained.jsonl: kept frames and router weights of every clip");
+  app.add_flag("--fresh", arguments.is_fresh,
+               "decode everything, also what an evaluation that was broken off has left");
   return run_app(app, argc, argv, [&] { return evaluate(arguments); });
 }

@@ -130,7 +130,7 @@ for (const heard of document.querySelectorAll('.heard')) {
   picture.addEventListener('click', event => {
     const box = picture.getBoundingClientRect();
     audio.currentTime = (event.clientX - box.left) / box.width * seconds;
-    audio.play();
+    audio.play().catch(() => {});  // a link may lead nowhere
   });
 }
 document.addEventListener('play', event => {

@@ -1,0 +1,91 @@
+// T frames, M mel bands.
+#include "recipes/report/clip.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "data/audio/decode.h"
+#include "data/audio/resample.h"
+#include "data/features/front_end.h"
+#include "src/base/error.h"
+#include "src/base/fs.h"
+#include "src/eval/html/markup.h"
+#include "src/io/png.h"
+
+namespace usam::recipes {
+namespace {
+
+constexpr int64_t kMostColumns = 640;  // of a spectrogram
+constexpr double kRangeDb = 80;
+
+std::string little_endian(uint32_t value, int bytes) {
+  std::string out;
+  for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
+  return out;
+}
+
+// What browsers play, by the first bytes of a file; "" for anything else.
+std::string browser_type(std::string_view bytes) {
+  if (bytes.starts_with("fLaC")) return "audio/flac";
+  if (bytes.starts_with("OggS")) return "audio/ogg";
+  const bool is_frame = bytes.size() > 1 && bytes[0] == '\xFF' && (static_cast<uint8_t>(bytes[1]) & 0xE6) == 0xE2;
+  return bytes.starts_with("ID3") || is_frame ? "audio/mpeg" : "";
+}
+
+std::string escaped_url(const std::string& path) {
+  std::string url;
+  for (const char c : path) {
+    const bool is_plain =
+        std::isalnum(static_cast<unsigned char>(c)) || std::string_view("-._~/").find(c) != std::string_view::npos;
+    url += is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<uint8_t>(c));
+  }
+  return url;
+}
+
+}  // namespace
+
+ShownClip read_shown(const data::Row& row) {
+  data::audio::Part part;
+  if (row.is_part) part = {row.offset, row.seconds};
+  const auto audio = data::audio::decode(row.audio, kShownSeconds, part);
+  return {data::audio::resample(audio.samples, static_cast<double>(audio.sample_rate), kShownRate), audio.seconds(),
+          audio.is_cut, row};
+}
+
+std::string wav_bytes(const torch::Tensor& samples, int64_t rate) {
+  const auto pcm = (samples.clamp(-1, 1) * 32767).round().to(torch::kShort).contiguous();
+  const std::string data(reinterpret_cast<const char*>(pcm.const_data_ptr<int16_t>()),
+                         static_cast<size_t>(pcm.numel()) * 2);
+  const auto size = static_cast<uint32_t>(data.size()), hz = static_cast<uint32_t>(rate);
+  return "RIFF" + little_endian(36 + size, 4) + "WAVEfmt " + little_endian(16, 4) + little_endian(1, 2) +
+         little_endian(1, 2) + little_endian(hz, 4) + little_endian(2 * hz, 4) + little_endian(2, 2) +
+         little_endian(16, 2) + "data" + little_endian(size, 4) + data;
+}
+
+std::string audio_uri(const ShownClip& clip) {
+  const auto size = static_cast<uintmax_t>(clip.samples.numel()) * 2;
+  if (!clip.is_cut && !clip.row.is_part && std::filesystem::file_size(clip.row.audio) <= size) {
+    const std::string bytes = read_file(clip.row.audio);
+    if (const auto type = browser_type(bytes); !type.empty()) return eval::html::data_uri(type, bytes);
+  }
+  return eval::html::data_uri("audio/wav", wav_bytes(clip.samples, kShownRate));
+}
+
+std::string audio_link(const data::Row& row, const std::string& folder) {
+  const auto path = std::filesystem::proximate(row.audio, folder).string();
+  const std::string part = row.is_part ? fmt::format("#t={:g},{:g}", row.offset, row.offset + row.seconds) : "";
+  return (path.starts_with("/") ? "file://" : "") + escaped_url(path) + part;
+}
+
+std::string spectrogram_png(const torch::Tensor& samples) {
+  const auto front_end = data::make_front_end(CedMelSpec{kShownRate});
+  const auto padding = std::max<int64_t>(front_end->min_samples() - samples.numel(), 0);
+  const auto db_TM = (*front_end)(torch::constant_pad_nd(samples, {0, padding}));
+  auto grey_MT = (1 + (db_TM - db_TM.max()) / kRangeDb).clamp(0, 1).t();
+  if (grey_MT.size(1) > kMostColumns)
+    grey_MT = torch::adaptive_avg_pool1d(grey_MT.unsqueeze(0), kMostColumns).squeeze(0);
+  return io::encode_png((grey_MT * 255).round().to(torch::kByte).flip(0));
+}
+
+}  // namespace usam::recipes

@@ -1,0 +1,35 @@
+#pragma once
+// What a page needs of a clip: bytes that a browser plays, and its spectrogram.
+#include <torch/torch.h>
+
+#include <string>
+
+#include "data/source.h"
+
+namespace usam::recipes {
+
+// The beginning of a clip, as long as a page shows it.
+struct ShownClip {
+  torch::Tensor samples;  // (n) float32 at kShownRate
+  double seconds = 0;
+  bool is_cut = false;  // there is more of it
+  data::Row row;
+};
+inline constexpr int64_t kShownRate = 16000;  // Hz
+inline constexpr double kShownSeconds = 60;
+
+// UserError: audio that cannot be read.
+ShownClip read_shown(const data::Row& row);
+
+// The clip as a data: URI: the file itself where it is a whole flac, mp3 or ogg that is not larger than the clip as a
+// 16-bit wav, else that wav.
+std::string audio_uri(const ShownClip& clip);
+// A 16-bit wav file; samples (n) beyond -1 to 1 are clipped.
+std::string wav_bytes(const torch::Tensor& samples, int64_t rate);
+// A file's address relative to a page in `folder`, escaped as a URL; with the part of the file that the row is.
+std::string audio_link(const data::Row& row, const std::string& folder);
+
+// The log-mel spectrogram as a grey PNG: 64 bands to 8 kHz, the lowest below, 80 dB from black to the clip's own peak.
+std::string spectrogram_png(const torch::Tensor& samples);
+
+}  // namespace usam::recipes

@@ -71,7 +71,7 @@ SortedRanking::SortedRanking(const Ranking& ranking) {
   std::ranges::sort(order, [&](size_t a, size_t b) { return ranking.scores[a] > ranking.scores[b]; });
   for (size_t i = 0; i < order.size(); ++i) {
     const bool is_last = i + 1 == order.size() || ranking.scores[order[i + 1]] != ranking.scores[order[i]];
-    places_.push_back({order[i], ranking.positive[order[i]], is_last});
+    places_.push_back({static_cast<uint32_t>(order[i]), ranking.positive[order[i]], is_last});
   }
 }
 
@@ -79,17 +79,18 @@ RankingAreas SortedRanking::areas(const Weights& weights) const {
   double positives = 0, negatives = 0;              // of the ties so far
   double tied_positives = 0, tied_negatives = 0;    // of this tie
   double steps = 0, trapezoids = 0, pairs_won = 0;  // of the ties so far
-  double precision = 1;
   for (const Place& place : places_) {
     (place.is_positive ? tied_positives : tied_negatives) += weight_of(weights, place.sample);
-    if (!place.is_last_of_tie || tied_positives + tied_negatives == 0) continue;
+    if (!place.is_last_of_tie) continue;
     pairs_won += tied_negatives * (positives + tied_positives / 2);
+    if (tied_positives > 0) {  // few are: recall stands still elsewhere
+      const double seen = positives + negatives, now = seen + tied_positives + tied_negatives;
+      const double before = seen == 0 ? 1 : positives / seen, precision = (positives + tied_positives) / now;
+      steps += tied_positives * precision;
+      trapezoids += tied_positives * (precision + before) / 2;
+    }
     positives += tied_positives;
     negatives += tied_negatives;
-    const double before = precision;
-    precision = positives / (positives + negatives);
-    steps += tied_positives * precision;
-    trapezoids += tied_positives * (precision + before) / 2;
     tied_positives = tied_negatives = 0;
   }
   return {ratio(steps, positives), ratio(trapezoids, positives), ratio(pairs_won, positives * negatives),

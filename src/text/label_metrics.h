@@ -60,7 +60,7 @@ class SortedRanking {
 
  private:
   struct Place {
-    size_t sample;
+    uint32_t sample;
     bool is_positive, is_last_of_tie;
   };
   std::vector<Place> places_;  // from the highest score down

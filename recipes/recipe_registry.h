@@ -15,10 +15,11 @@ namespace usam::recipes {
 // What a recipe is built with beside its config.
 struct RecipeInit {
   uint64_t seed = 0;
-  std::string assets;                 // a checkpoint that holds the tokenizer; empty: as the config says
+  std::string assets;                 // a checkpoint that holds the tokenizer or the classes; empty: as the config says
   std::vector<std::string> overlays;  // checkpoints and safetensors files laid over it afterwards, for base.json
-  // The labels of the training set, read only where a tokenizer is trained from them.
-  std::function<std::vector<std::string>()> labels;
+  // The labels and the tags of the training set, one entry for each time that a row has them; read only where something
+  // is made from them: a tokenizer, a classifier's classes.
+  std::function<std::vector<std::string>()> labels, tags;
   // Whom a loss may compare samples with.
   std::shared_ptr<dist::Communicator> ranks = dist::single_rank();
 };

@@ -1,3 +1,4 @@
+#include "recipes/probe/recipe.h"
 #include "recipes/recipe_registry.h"
 #include "recipes/usam/recipe.h"
 
@@ -10,6 +11,10 @@ const RecipeRegistry& recipe_registry() {
         "usam",
         [](const UsamConfig& config, const RecipeInit& init) { return std::make_shared<UsamRecipe>(config, init); },
         known_tasks);
+    r.add<ProbeConfig>(
+        "probe",
+        [](const ProbeConfig& config, const RecipeInit& init) { return std::make_shared<ProbeRecipe>(config, init); },
+        [](const ProbeConfig&) { return std::set<std::string>(); });  // any task: nothing is asked in words
     return r;
   }();
   return registry;

@@ -33,6 +33,14 @@ std::vector<std::string> labels_of(const data::Source& source) {
   return labels;
 }
 
+std::vector<std::string> tags_of(const data::Source& source) {
+  std::vector<std::string> tags;
+  for (int64_t i = 0; i < source.size(); ++i) {
+    for (auto& tag : source.row(i).tags) tags.push_back(std::move(tag));
+  }
+  return tags;
+}
+
 std::vector<std::string> values_of(const std::vector<Path>& paths) {
   std::vector<std::string> all;
   for (const auto& path : paths) all.push_back(path.value);
@@ -84,10 +92,13 @@ std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source
   init.seed = static_cast<uint64_t>(config.seed);
   init.overlays = values_of(config.init_from);
   init.labels = [&train] { return labels_of(train); };
+  init.tags = [&train] { return tags_of(train); };
   init.ranks = std::move(ranks);
-  // A run that goes on from a checkpoint speaks with its tokenizer, unless the config names one.
+  // A run that goes on from a checkpoint speaks with its tokenizer, unless the config names one, and keeps its classes.
   for (const auto& path : init.overlays) {
-    if (std::filesystem::is_directory(path + "/tokenizer")) init.assets = path;
+    for (const char* asset : {"/tokenizer", "/labels.json"}) {
+      if (std::filesystem::exists(path + asset)) init.assets = path;
+    }
   }
   auto recipe = recipe_registry().build(config.recipe, init);
   for (const auto& path : init.overlays) lay_over(*recipe, path);

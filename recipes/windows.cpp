@@ -46,8 +46,9 @@ std::string mean_number(const std::vector<Answer>& parts) {
 std::vector<double> mean_scores(const std::vector<Answer>& parts) {
   std::vector<double> mean(parts.front().scores.size(), 0);
   for (const Answer& part : parts) {
-    for (size_t i = 0; i < mean.size(); ++i) mean[i] += part.scores[i] / static_cast<double>(parts.size());
+    for (size_t i = 0; i < mean.size(); ++i) mean[i] += part.scores[i];
   }
+  for (double& score : mean) score /= static_cast<double>(parts.size());
   return mean;
 }
 

@@ -60,7 +60,7 @@ AskedOfAll asked_of(const GenerateArguments& arguments, const recipes::RunConfig
     return asked;
   }
   const auto tasks = recipes::recipe_registry().tasks(config.recipe);
-  if (!asked.task.empty() && !tasks.contains(asked.task))
+  if (!asked.task.empty() && !tasks.empty() && !tasks.contains(asked.task))
     user_error("There is no prompt for --task {}; use one of {}, or give --prompt.", asked.task,
                join_words({tasks.begin(), tasks.end()}, "or"));
   return asked;

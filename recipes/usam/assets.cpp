@@ -25,13 +25,13 @@ std::string weights_folder(const Part& part) {
   return path && path->value.is_scalar() ? path->value.text : "";
 }
 
+}  // namespace
+
 Base describe_base(const std::string& name, const Part& part, uint64_t seed) {
   const std::string folder = weights_folder(part);
   if (folder.empty()) return {.part = name, .path = "", .files = {}, .seed = seed};
   return hashed_base(name, folder, io::WeightFiles(folder).files());
 }
-
-}  // namespace
 
 std::vector<int64_t> end_ids(const Part& llm, int64_t end) {
   std::vector<int64_t> ids = {end};

@@ -27,6 +27,8 @@ void save_adapter(const LlmSlot& slot, const io::NamedTensors& values, const std
 void save_adapter(const EncoderSlot& slot, const std::string& name, const AudioEncoder& encoder,
                   const io::NamedTensors& values, const std::string& folder);
 
+// Where a part's values come from, with hashes: its folder, or the seed of its random values.
+Base describe_base(const std::string& name, const Part& part, uint64_t seed);
 // Where the values that a checkpoint does not hold come from, with hashes: for each model its folder or the seed of its
 // random values, then the overlays in their order.
 Bases describe_bases(const UsamConfig& config, const RecipeInit& init);

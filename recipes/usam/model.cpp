@@ -27,6 +27,12 @@ void seed_part(uint64_t seed, const std::string& part) {
 
 }  // namespace
 
+int64_t valid_steps(const AudioEncoder& encoder, const torch::Tensor& features, int64_t samples) {
+  const auto spec = encoder.front_end();
+  const auto* mel = std::get_if<WhisperMelSpec>(&spec);
+  return mel && mel->thirty_seconds ? 2 * encoder.output_frames(samples) : features.size(0);
+}
+
 UsamModel::UsamModel(const UsamConfig& config, uint64_t seed, int64_t vocab_size)
     : fusion_(config.fusion), train_llm_(config.llm.train) {
   encoder_modules_ = register_module("encoders", std::make_shared<torch::nn::Module>());

@@ -25,6 +25,9 @@ struct EncoderPart {
   nn::LayerMix mix{nullptr};  // null: the last state
 };
 
+// Steps of a clip's features that hold the clip itself: with Whisper's `pad: 30s` the rest is padding like any other.
+int64_t valid_steps(const AudioEncoder& encoder, const torch::Tensor& features, int64_t samples);
+
 // Children: encoders.NAME, mixes.NAME, bridge, projector, llm, saclm.
 class UsamModel : public torch::nn::Module {
  public:

@@ -27,13 +27,6 @@ std::shared_ptr<Tokenizer> tokenizer_of(const UsamConfig& config, const RecipeIn
   return make_tokenizer(config.llm.tokenizer, texts);
 }
 
-// Steps of a clip's features that hold the clip itself: with Whisper's `pad: 30s` the rest is padding like any other.
-int64_t valid_steps(const AudioEncoder& encoder, const torch::Tensor& features, int64_t samples) {
-  const auto spec = encoder.front_end();
-  const auto* mel = std::get_if<WhisperMelSpec>(&spec);
-  return mel && mel->thirty_seconds ? 2 * encoder.output_frames(samples) : features.size(0);
-}
-
 torch::Tensor ids_tensor(const std::vector<int64_t>& ids) {
   return torch::tensor(ids, torch::kInt64);
 }

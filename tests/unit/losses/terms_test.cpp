@@ -2,6 +2,7 @@
 #include "losses/cross_entropy.h"
 #include "losses/load_balance.h"
 #include "losses/saclm.h"
+#include "losses/sigmoid_cross_entropy.h"
 #include "src/base/config_yaml.h"
 #include "src/base/error.h"
 #include "tests/support.h"
@@ -31,6 +32,23 @@ TEST(CrossEntropy, NoPositionsGiveZero) {
   const auto term = cross_entropy(logits_NV, torch::zeros({0}, torch::kLong), {});
   EXPECT_EQ(term.sum.item<double>(), 0);
   term.sum.backward();
+}
+
+TEST(SigmoidCrossEntropy, SumsTheMeansOverClassesInFullPrecision) {
+  torch::manual_seed(3);
+  const auto logits_BC = torch::randn({6, 5}).requires_grad_();
+  const auto targets_BC = torch::randint(2, {6, 5}).to(torch::kFloat);
+  const auto term = sigmoid_cross_entropy(logits_BC, targets_BC);
+  EXPECT_EQ(term.name, "bce");
+  EXPECT_EQ(term.count, "samples");
+  const auto p_BC = logits_BC.detach().to(torch::kDouble).sigmoid();
+  const auto expected = -(targets_BC * p_BC.log() + (1 - targets_BC) * (1 - p_BC).log()).mean(1).sum();
+  EXPECT_NEAR(term.sum.item<double>(), expected.item<double>(), 1e-5);
+  term.sum.backward();
+  EXPECT_TRUE(logits_BC.grad().to(torch::kDouble).allclose((p_BC - targets_BC) / 5, 1e-5, 1e-6));
+  EXPECT_EQ(sigmoid_cross_entropy(logits_BC.detach().to(torch::kBFloat16), targets_BC).sum.scalar_type(),
+            torch::kFloat);
+  EXPECT_EQ(sigmoid_cross_entropy(torch::zeros({0, 5}), torch::zeros({0, 5})).sum.item<double>(), 0);
 }
 
 TEST(LoadBalance, IsASumOverSamplesOfTheirOwnFrames) {

@@ -44,10 +44,11 @@ tbody th{font-weight:600}
 .headline.plain th:nth-child(6),.headline.plain tr:first-child td:nth-child(6){display:none}
 .headline .failures{white-space:normal;min-width:7rem;color:var(--soft);padding-left:.6rem}
 .plot{width:11rem;min-width:7rem;padding-top:.75rem}
+.headline tbody tr:first-child>.plot{padding-top:.98rem}
 .range,.bar{display:block;position:relative;height:8px;border-radius:4px;background:var(--faint)}
 .range i,.bar i{position:absolute;top:0;height:8px;border-radius:4px;display:block}
 .range .interval{background:rgba(var(--heat),.35)}
-.range .value{width:9px!important;height:12px;top:-2px;margin-left:-4px;background:var(--accent);border-radius:5px}
+.range .value{width:5px!important;height:14px;top:-3px;margin-left:-2px;background:var(--accent);border-radius:5px}
 .range .baseline{width:2px!important;height:14px;top:-3px;background:var(--soft);border-radius:0}
 .bar .value{background:rgba(var(--heat),.75)}
 small{color:var(--soft);font-size:.8em}

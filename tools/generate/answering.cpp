@@ -69,14 +69,14 @@ class Answering {
 
   void run() {
     torch::NoGradGuard no_grad;
-    while (true) {
+    do {
       take_in();
+      if (!session_.is_idle()) {
+        for (auto& finished : session_.step()) finish(finished);
+        if (options_.on_text && !session_.is_idle()) options_.on_text(stream_->next(session_.ids_under_way(last_id_)));
+      }
       hand_out();
-      if (session_.is_idle() && is_at_end_) return;
-      if (session_.is_idle()) continue;
-      for (auto& finished : session_.step()) finish(finished);
-      if (options_.on_text && !session_.is_idle()) options_.on_text(stream_->next(session_.ids_under_way(last_id_)));
-    }
+    } while (!session_.is_idle() || !is_at_end_);
   }
 
  private:
@@ -153,6 +153,7 @@ class Answering {
         requests.push_back({last_id_, piece.row.key, options_.search});
       } catch (const UserError& e) {
         going.answer.error = e.what();
+        break;  // it is told before another one is waited for
       }
       if (options_.on_text) break;
     }

@@ -139,6 +139,11 @@ HttpServer::HttpServer(int64_t threads, milliseconds read_timeout) : read_timeou
   new_task_queue = [threads] { return new httplib::ThreadPool(static_cast<size_t>(threads)); };
   set_write_timeout(kWriteTimeout);
   set_tcp_nodelay(true);
+  // The library's default, SO_REUSEPORT, lets two servers share a port without a word.
+  set_socket_options([](socket_t socket) {
+    const int yes = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  });
 }
 
 int HttpServer::bind(const std::string& host, int port) {
@@ -157,6 +162,7 @@ bool HttpServer::process_and_close_socket(socket_t socket) {
   const auto is_open = [this] { return !is_closing_; };
   const auto on_head = [&](httplib::Request& request) {
     connection.begin_body(Clock::now() + read_timeout_);
+    request.ranges.clear();  // answers are given whole
     // The library would take forms apart with regular expressions that recurse; multipart.h does it.
     auto& headers = request.headers;
     if (const auto type = headers.find("Content-Type"); type != headers.end()) {

@@ -217,6 +217,7 @@ void Service::ask(Turn& turn) {
     turn.asked.audio.reset();
     turn.release();
   }
+  turn.check();
   turn.ticket = engine_.ask(std::move(question));
 }
 

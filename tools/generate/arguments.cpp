@@ -68,7 +68,11 @@ void add_generate_options(CLI::App& app, GenerateArguments& arguments) {
 
 recipes::RunConfig config_of(const GenerateArguments& arguments) {
   auto overrides = recipes::base_overrides(arguments.checkpoint, arguments.bases);
-  for (const auto& [key, value] : arguments.evaluate)
+  const auto& given = arguments.evaluate;
+  if (!given.at("window.overlap").empty() && given.at("window.seconds").empty() &&
+      !recipes::checkpoint_config(arguments.checkpoint, overrides).evaluate.window)
+    user_error("--overlap is one of windows: give --window SECONDS, too.");
+  for (const auto& [key, value] : given)
     if (!value.empty()) overrides.push_back("evaluate." + key + "=" + value);
   auto config = recipes::checkpoint_config(arguments.checkpoint, overrides);
   const auto& decoding = config.evaluate.decoding;
@@ -76,9 +80,6 @@ recipes::RunConfig config_of(const GenerateArguments& arguments) {
     user_error("--n-best {} needs as many --beams, or a --temperature to draw them.", arguments.n_best);
   if (arguments.n_best > 0 && config.evaluate.window)
     user_error("--n-best cannot go with --window: the answers of several windows do not merge into a ranking.");
-  if (!arguments.evaluate.at("window.overlap").empty() && arguments.evaluate.at("window.seconds").empty() &&
-      !config.evaluate.window)
-    user_error("--overlap is one of windows: give --window SECONDS, too.");
   return config;
 }
 

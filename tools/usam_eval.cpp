@@ -105,8 +105,8 @@ int evaluate(const Arguments& arguments) {
   options.journal = std::make_shared<recipes::Journal>(
       recipes::JournalConfig{output + "/partial", origin.hashes, arguments.is_fresh}, *options.ranks);
   const auto answered = recipes::answer(*recipe, config.data.test, config, options);
+  options.ranks->post().at({0, "writing metrics and report", {}, 10});
   if (is_first) write(*recipe, answered, config, output, origin);
-  options.ranks->post().at({0, "the report by the first rank", {}, 10});
   options.journal->remove();
   return kDone;
 }

@@ -1,8 +1,5 @@
 #include "recipes/answers.h"
 
-#include "src/decode/generate.h"
-#include "src/decode/score.h"
-
 namespace usam::recipes {
 
 decode::Options decoding_options(const eval::EvaluateConfig& config, const Answers& recipe) {
@@ -21,23 +18,6 @@ decode::Options decoding_options(const eval::EvaluateConfig& config, const Answe
   options.eos = recipe.end_ids();
   options.tokenizer = recipe.tokenizer();
   return options;
-}
-
-std::vector<std::vector<decode::Hypothesis>> generate(Answers& recipe, const data::Batch& batch,
-                                                      const decode::Options& options) {
-  const torch::NoGradGuard no_grad;
-  const auto prompts = recipe.prompts(batch);
-  return decode::generate(recipe.language_model(), prompts.embeds_BTD, prompts.lengths_B, options, batch.keys);
-}
-
-std::vector<std::vector<double>> score(Answers& recipe, const data::Batch& batch,
-                                       const std::vector<std::string>& candidates) {
-  const torch::NoGradGuard no_grad;
-  const auto prompts = recipe.prompts(batch);
-  std::vector<decode::Ids> ids;
-  for (const auto& text : candidates) ids.push_back(recipe.tokenizer()->encode(text));
-  return decode::score(recipe.language_model(), prompts.embeds_BTD, prompts.lengths_B,
-                       std::vector<std::vector<decode::Ids>>(static_cast<size_t>(batch.size()), ids));
 }
 
 }  // namespace usam::recipes

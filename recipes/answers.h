@@ -44,12 +44,4 @@ class Classifies {
 // The search that a config asks for, with the recipe's tokenizer and end tokens.
 decode::Options decoding_options(const eval::EvaluateConfig& config, const Answers& recipe);
 
-// Hypotheses of each sample with their texts, best first (draws in their order), at least one.
-std::vector<std::vector<decode::Hypothesis>> generate(Answers& recipe, const data::Batch& batch,
-                                                      const decode::Options& options);
-
-// Mean token log-probability of each candidate text after each sample's prompt: result[sample][candidate].
-std::vector<std::vector<double>> score(Answers& recipe, const data::Batch& batch,
-                                       const std::vector<std::string>& candidates);
-
 }  // namespace usam::recipes

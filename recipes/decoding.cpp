@@ -27,10 +27,6 @@ eval::TaskConfig task_config(const eval::EvaluateConfig& config, const std::stri
   return found == config.tasks.end() ? eval::TaskConfig{} : found->second;
 }
 
-bool has_labels(eval::Answer answer) {
-  return answer == eval::Answer::kLabel || answer == eval::Answer::kLikelihood;
-}
-
 std::vector<std::string> in_order(const std::set<std::string>& all) {
   return {all.begin(), all.end()};
 }
@@ -55,7 +51,8 @@ Candidates candidates_of(const data::Source& source, const eval::EvaluateConfig&
   for (int64_t i = 0; i < source.size(); ++i) {
     const auto row = source.row(i);
     tags.insert(row.tags.begin(), row.tags.end());
-    if (row.tags.empty() && has_labels(task_config(config, row.task).answer))
+    const auto answer = task_config(config, row.task).answer;
+    if (answer == eval::Answer::kLabel || (answer == eval::Answer::kLikelihood && row.tags.empty()))
       labels[row.task].insert(row.references.begin(), row.references.end());
   }
   Candidates out;

@@ -1,10 +1,13 @@
 #include "recipes/evaluation.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "recipes/decoding.h"
 #include "recipes/subset.h"
@@ -169,6 +172,15 @@ Share decode_rest(Recipe& recipe, const data::DataSet& whole, const std::shared_
   return share;
 }
 
+// A test set need not have every task of the config; a name that is misspelt is worth a word.
+void tell_unused_tasks(const data::Source& source, const eval::EvaluateConfig& config) {
+  std::set<std::string> unused;
+  for (const auto& [task, own] : config.tasks) unused.insert(task);
+  for (int64_t i = 0; i < source.size() && !unused.empty(); ++i) unused.erase(source.row(i).task);
+  if (!unused.empty())
+    log::warn("No row has the task {} that evaluate.tasks has.", fmt::format("{}", fmt::join(unused, " or ")));
+}
+
 // The last `depth` parts of a path.
 std::string path_end(const std::filesystem::path& path, int depth) {
   std::filesystem::path end = path.filename(), rest = path.parent_path();
@@ -202,8 +214,10 @@ std::vector<std::string> set_names(const std::vector<data::ManifestConfig>& mani
 
 AnsweredSet answer(Recipe& recipe, const std::vector<data::ManifestConfig>& manifests, const RunConfig& config,
                    const AnswerOptions& options) {
+  eval::score_options(config.evaluate);  // what is wrong with its files is told before anything is decoded
   const auto source = open_data(manifests, config);
   const auto names = set_names(manifests);
+  tell_unused_tasks(*source, config.evaluate);
   const auto candidates = candidates_of(*source, config.evaluate, recipe);
   const auto windows = cut_windows(source, config.evaluate);
   const std::shared_ptr<const data::Source> decoded = windows ? windows : source;
@@ -241,6 +255,12 @@ Json answers_origin(const std::string& checkpoint, RunConfig config, bool explai
   config.data.valid.clear();
   config.data.threads = 0;
   config.evaluate.report = {};
+  // How answers are scored changes none of them.
+  const eval::EvaluateConfig plain;
+  config.evaluate.normalizer = plain.normalizer, config.evaluate.spelling = plain.spelling;
+  config.evaluate.bleu_tokens = plain.bleu_tokens;
+  config.evaluate.bootstrap = plain.bootstrap, config.evaluate.bootstrap_seed = plain.bootstrap_seed;
+  for (auto& [name, task] : config.evaluate.tasks) task.normalizer = {}, task.metrics.clear();
   return {{"the checkpoint", sha256_file(checkpoint + "/manifest.json")},
           {"the config", sha256_text(print_config(config))},
           {"the test sets", sha256_text(rows)},

@@ -180,10 +180,10 @@ TEST_F(AnswersTest, PromptsAndTokenizerComeFromTheCheckpoint) {
   EXPECT_EQ(recipe->tokenizer()->decode(ids("left")), "Now say: ");
   EXPECT_EQ(recipe->tokenizer()->decode(ids("right")), " Write it: ");
   trained.recipe->train(false);
-  const auto answers = generate(*recipe, batch, decoding_options(config.evaluate, *recipe));
-  const auto expected = generate(*trained.recipe, batch, decoding_options(config.evaluate, *recipe));
+  const auto answers = answer(*recipe, config.data.test, config).hypotheses;
+  const auto expected = answer(*trained.recipe, config.data.test, config).hypotheses;
   ASSERT_EQ(answers.size(), expected.size());
-  for (size_t i = 0; i < answers.size(); ++i) EXPECT_EQ(answers[i][0].text, expected[i][0].text);
+  for (size_t i = 0; i < answers.size(); ++i) EXPECT_EQ(answers[i].answer, expected[i].answer);
 }
 
 // Weights that a checkpoint was trained on and does not hold may not change under it.

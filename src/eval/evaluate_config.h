@@ -30,8 +30,8 @@ struct EvaluateConfig {
   text::BleuTokens bleu_tokens = text::BleuTokens::k13a;
   int64_t max_new_tokens = 200;
   DecodingConfig decoding;
-  int64_t batch_rows = 16;  // clips decoded together
-  Path tags;                // candidate tags, one a line; empty: the union over the rows evaluated
+  int64_t batch_rows = 16;             // clips decoded together
+  Path tags;                           // candidate tags, one a line; empty: the union over the rows evaluated
   std::optional<WindowConfig> window;  // null: recordings are answered as data.long_audio says
   std::map<std::string, TaskConfig> tasks;
   int64_t bootstrap = 0;  // resamples behind the confidence intervals; 0: no intervals

@@ -223,12 +223,10 @@ TEST(Chat, OnlyJsonIsRead) {
     return refusal_of([&] { chat_completions(kOffer)->read(type, body); }).message;
   };
   EXPECT_EQ(message("text/plain", "{}"), "The body must be application/json, not 'text/plain'.");
-  EXPECT_EQ(message("application/json", "{\"a\": }"),
-            "The body cannot be used: it is not valid JSON (at byte 7).");
+  EXPECT_EQ(message("application/json", "{\"a\": }"), "The body cannot be used: it is not valid JSON (at byte 7).");
   EXPECT_EQ(message("application/json", std::string(1000000, '[')),
             "The body cannot be used: the JSON is nested deeper than 64 levels.");
-  EXPECT_EQ(message("application/json", "\xff\xfe"),
-            "The body cannot be used: it is not valid JSON (at byte 1).");
+  EXPECT_EQ(message("application/json", "\xff\xfe"), "The body cannot be used: it is not valid JSON (at byte 1).");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -275,6 +276,7 @@ std::map<std::string, double> figures(const Json& report) {
   for (const auto& [task, metrics] : report.at("tasks").items()) {
     for (const auto& [name, value] : metrics.items()) {
       if (value.is_number()) all[task + "/" + name] = value.get<double>();
+      if (value.is_null()) all[task + "/" + name] = NAN;
     }
     if (const auto error = error_share(metrics)) {
       errors += *error;

@@ -151,6 +151,9 @@ bool Trainer::evaluate_and_compare() {
   if (is_first()) log::info("Evaluation at step {}: {}", state_.step, text_of(figures));
   if (recorder_) recorder_->evaluation(state_.step, figures, clock.seconds());
   const double value = figure(figures, config_.best.metric);
+  if (is_first() && std::isnan(value))
+    log::warn("{} is not defined on this validation set, so step {} cannot be the best.", config_.best.metric,
+              state_.step);
   const bool higher = config_.best.mode == Better::kHigher;
   const bool first = !state_.best && !std::isnan(value);
   const bool improved = first || (state_.best && (higher ? value > state_.best->value : value < state_.best->value));

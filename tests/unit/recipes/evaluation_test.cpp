@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace usam::recipes {
 namespace {
 
@@ -21,6 +23,12 @@ TEST(Figures, NameTaskAndMetricAndTheMeanError) {
 
 TEST(Figures, ATaskIsNeverWorseThanAllWrong) {
   EXPECT_EQ(figures({{"tasks", {{"ASR", {{"wer", 3.5}}}}}}).at("tasks/error"), 1);
+}
+
+TEST(Figures, WhatIsNotDefinedHasAName) {
+  const auto all = figures({{"tasks", {{"MC", {{"map", nullptr}}}}}});
+  EXPECT_TRUE(std::isnan(all.at("MC/map")));
+  EXPECT_EQ(all.count("tasks/error"), 0U);
 }
 
 TEST(Figures, NoTaskWithAMetricHasNoMeanError) {

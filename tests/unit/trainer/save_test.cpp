@@ -67,6 +67,21 @@ TEST_F(Saves, WhatNoCheckpointHoldsIsNotTheBest) {
   EXPECT_EQ(std::filesystem::read_symlink(run() + "/best"), "checkpoint-6");
 }
 
+TEST_F(Saves, AFigureThatIsNotDefinedIsNotTheBest) {
+  TrainerConfig config = toy_config(kSteps);
+  config.best = {"score", Better::kHigher};
+  TrainerParts parts = toy_parts(run());
+  int evaluations = 0;
+  parts.task_figures = [&] { return std::map<std::string, double>{{"score", ++evaluations == 2 ? 0.5 : NAN}}; };
+  testing::internal::CaptureStderr();
+  Trainer trainer(config, parts);
+  trainer.run();
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(trainer.state().best, (Best{"score", 0.5, 6}));
+  EXPECT_NE(log.find("score is not defined on this validation set, so step 3 cannot be the best."), std::string::npos)
+      << log;
+}
+
 TEST_F(Saves, AFailureOfTheLastOneEndsEveryRankAlike) {
   std::vector<std::string> messages(2);
   test::on_threads(2, [&](dist::Communicator& rank) {

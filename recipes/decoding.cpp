@@ -27,6 +27,12 @@ eval::TaskConfig task_config(const eval::EvaluateConfig& config, const std::stri
   return found == config.tasks.end() ? eval::TaskConfig{} : found->second;
 }
 
+// Whether each label of the row's task is scored: of rows with tags those that the task itself lists, else all tags
+// are.
+bool takes_likeliest(const eval::TaskConfig& task, const data::Row& row) {
+  return task.answer == eval::Answer::kLikelihood && (row.tags.empty() || !task.labels.empty());
+}
+
 std::vector<std::string> in_order(const std::set<std::string>& all) {
   return {all.begin(), all.end()};
 }
@@ -40,8 +46,8 @@ int64_t rows_of(const data::DataSet& data) {
 }
 
 const std::vector<std::string>& Candidates::scored(const data::Row& row, const eval::EvaluateConfig& config) const {
-  if (!row.tags.empty()) return tags;
-  return task_config(config, row.task).answer == eval::Answer::kLikelihood ? labels.at(row.task) : kNone;
+  if (takes_likeliest(task_config(config, row.task), row)) return labels.at(row.task);
+  return row.tags.empty() ? kNone : tags;
 }
 
 Candidates candidates_of(const data::Source& source, const eval::EvaluateConfig& config, const Recipe& recipe) {
@@ -51,8 +57,8 @@ Candidates candidates_of(const data::Source& source, const eval::EvaluateConfig&
   for (int64_t i = 0; i < source.size(); ++i) {
     const auto row = source.row(i);
     tags.insert(row.tags.begin(), row.tags.end());
-    const auto answer = task_config(config, row.task).answer;
-    if (answer == eval::Answer::kLabel || (answer == eval::Answer::kLikelihood && row.tags.empty()))
+    const auto own = task_config(config, row.task);
+    if (own.answer == eval::Answer::kLabel || takes_likeliest(own, row))
       labels[row.task].insert(row.references.begin(), row.references.end());
   }
   Candidates out;

@@ -45,8 +45,8 @@ struct Candidates {
   std::vector<std::string> tags;                           // that rows with tags are scored with
   std::map<std::string, std::vector<std::string>> labels;  // by task, of those that answer with a label
 
-  // What a row gets a score for each of: the tags where it has any, the labels of a task that answers by likelihood, or
-  // nothing.
+  // What a row gets a score for each of: the labels of a task that answers by likelihood, the tags where the row has
+  // any, or nothing.
   const std::vector<std::string>& scored(const data::Row& row, const eval::EvaluateConfig& config) const;
 };
 

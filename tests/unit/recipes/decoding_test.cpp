@@ -74,10 +74,16 @@ TEST_F(DecodingTest, ATaskAnswersAsTheConfigSays) {
     }
   }
   const auto listed =
-      tiny({"evaluate.tasks.SEC={answer: label, labels: " + folder_.write("labels", "rain\nwind\n") + "}"});
+      tiny({"evaluate.tasks.SEC={answer: label, labels: " + folder_.write("labels", "rain\nwind\n") + "}",
+            "evaluate.tasks.MC={answer: likelihood, labels: " + folder_.write("tags", "calm\nloud\n") + "}"});
   for (const auto& hypothesis : answers(listed)) {
-    if (hypothesis.task != "SEC") continue;
-    EXPECT_TRUE(*hypothesis.answer == "rain" || *hypothesis.answer == "wind") << *hypothesis.answer;
+    if (hypothesis.task == "SEC")
+      EXPECT_TRUE(*hypothesis.answer == "rain" || *hypothesis.answer == "wind") << *hypothesis.answer;
+    if (hypothesis.task != "MC") continue;
+    EXPECT_EQ(hypothesis.answer, std::nullopt);
+    EXPECT_EQ(hypothesis.tags[1], "calm");
+    EXPECT_EQ(hypothesis.scores.size(), 2U);
+    EXPECT_TRUE(hypothesis.scores.contains("loud"));
   }
   const auto shorter = texts(tiny({digits, "evaluate.tasks.ASR.max_new_tokens=2"}));
   for (size_t i = 0; i < all.size(); ++i) {

@@ -170,9 +170,10 @@ TEST_F(ProbeTest, GradientsReachOnlyWhatIsTrained) {
   EXPECT_EQ(trained({"recipe.layer=last"}), (Names{"head.bias", "head.weight"}));
   EXPECT_EQ(trained({"recipe.layer=1", "recipe.hidden=8"}),
             (Names{"head.bias", "head.weight", "hidden.bias", "hidden.weight"}));
-  const auto updates = trained({"recipe.encoder.train=lora", "recipe.encoder.lora={rank: 2}", "recipe.layer=last"});
-  EXPECT_TRUE(updates.contains("encoders.ced.blocks.0.attn.q_proj.lora_A.weight") || updates.size() == 2 + 2 * 2 * 2)
-      << *updates.begin();
+  auto updates = trained({"recipe.encoder.train=lora", "recipe.encoder.lora={rank: 2}", "recipe.layer=last"});
+  EXPECT_EQ(updates.erase("head.bias") + updates.erase("head.weight"), 2U);
+  EXPECT_FALSE(updates.empty());
+  for (const auto& name : updates) EXPECT_NE(name.find("lora_"), std::string::npos) << name;
   EXPECT_GT(trained({"recipe.encoder.train=full", "recipe.layer=last"}).size(), 20U);
 }
 

@@ -1,16 +1,12 @@
 // usam-eval: answers of a checkpoint over the test sets of a config, and their metrics.
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 
 #include "recipes/evaluation.h"
-#include "recipes/report/report.h"
+#include "recipes/report/files.h"
 #include "recipes/run.h"
 #include "recipes/validate.h"
-#include "src/base/fs.h"
 #include "src/base/log.h"
-#include "src/base/program.h"
-#include "src/eval/report.h"
 #include "tools/base_options.h"
 #include "tools/command_line.h"
 #include "tools/join_ranks.h"
@@ -26,50 +22,6 @@ struct Arguments {
   recipes::BaseFolders bases;
   bool explains = false, is_fresh = false;
 };
-
-// What is evaluated.
-struct Origin {
-  std::string checkpoint;  // without links
-  Json hashes;             // recipes::answers_origin
-};
-
-std::string json_lines(const std::vector<Json>& objects) {
-  std::string text;
-  for (const auto& object : objects) text += object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  return text;
-}
-
-std::string now_utc() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts);
-  return text;
-}
-
-// The files of an evaluation, and its metrics on standard output.
-void write(Recipe& recipe, const recipes::AnsweredSet& answered, const recipes::RunConfig& config,
-           const std::string& output, const Origin& origin) {
-  const Json metrics = eval::report(answered.hypotheses, eval::score_options(config.evaluate));
-  eval::write_hypotheses(output + "/hypotheses.jsonl", answered.hypotheses);
-  if (!answered.explained.empty()) write_file_atomically(output + "/explained.jsonl", json_lines(answered.explained));
-  write_file_atomically(output + "/metrics.json", metrics.dump(2) + "\n");
-  const std::filesystem::path checkpoint = origin.checkpoint;
-  const std::string title = checkpoint.parent_path().filename().string() + " · " + checkpoint.filename().string();
-  write_report(recipe, answered, config,
-               {metrics,
-                output,
-                title,
-                {{"checkpoint", origin.checkpoint},
-                 {"its hash", origin.hashes.at("the checkpoint")},
-                 {"config's hash", origin.hashes.at("the config")},
-                 {"test sets' hash", origin.hashes.at("the test sets")},
-                 {"program", version()},
-                 {"evaluated", now_utc()}}});
-  std::printf("%s\n", metrics.dump(2).c_str());
-  log::info("metrics.json, hypotheses.jsonl and report.html are in {}", output);
-}
 
 int evaluate(const Arguments& arguments) {
   recipes::RunConfig asked;
@@ -87,7 +39,7 @@ int evaluate(const Arguments& arguments) {
   recipes::AnswerOptions options;
   options.explains = arguments.explains;
   options.ranks = join_ranks(launch, asked.parallel);
-  Origin origin{std::filesystem::canonical(checkpoint), {}};
+  recipes::Origin origin{std::filesystem::canonical(checkpoint), {}};
   require_agreement({{"config", print_config(config)}, {"checkpoint", origin.checkpoint}}, *options.ranks);
   const auto recipe = recipes::open_checkpoint(checkpoint, config);
   recipe->module().to(dist::local_device(launch));
@@ -106,7 +58,10 @@ int evaluate(const Arguments& arguments) {
       recipes::JournalConfig{output + "/partial", origin.hashes, arguments.is_fresh}, *options.ranks);
   const auto answered = recipes::answer(*recipe, config.data.test, config, options);
   options.ranks->post().at({0, "writing metrics and report", {}, 10});
-  if (is_first) write(*recipe, answered, config, output, origin);
+  if (is_first) {
+    std::printf("%s\n", recipes::write_evaluation(*recipe, answered, config, output, origin).dump(2).c_str());
+    log::info("metrics.json, hypotheses.jsonl and report.html are in {}", output);
+  }
   options.journal->remove();
   return kDone;
 }

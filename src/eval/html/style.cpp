@@ -41,7 +41,6 @@ tbody th{font-weight:600}
 .headline{width:100%}
 .headline tbody tr:first-child>*{border-top:1px solid var(--rule);padding-top:.55rem}
 .headline tbody tr:last-child>*{padding-bottom:.55rem}
-.headline.plain th:nth-child(6),.headline.plain tr:first-child td:nth-child(6){display:none}
 .headline .failures{white-space:normal;min-width:7rem;color:var(--soft);padding-left:.6rem}
 .plot{width:11rem;min-width:7rem;padding-top:.75rem}
 .headline tbody tr:first-child>.plot{padding-top:.98rem}

@@ -65,15 +65,16 @@ Markup task_link(const std::string& task) {
   return element("a", {{"href", "#task-" + task}}, text(task));
 }
 
-Markup metric_cells(const Json& task, const std::string& name) {
+// With a cell for the interval where any metric of the table has one.
+Markup metric_cells(const Json& task, const std::string& name, bool has_intervals) {
   const auto style = style_of(name);
   const char* arrow = style.better > 0 ? " ↑" : style.better < 0 ? " ↓" : "";
   return element("td", {{"class", "metric"}}, text(style.title + arrow)) +
          cell(shown(name, task.at(name)), "number lead") + element("td", {{"class", "plot"}}, range_of(task, name)) +
-         cell(interval_text(task, name)) + cell(shown(name, task.at("majority").at(name)));
+         (has_intervals ? cell(interval_text(task, name)) : Markup()) + cell(shown(name, task.at("majority").at(name)));
 }
 
-Markup headline_rows(const std::string& name, const Json& task) {
+Markup headline_rows(const std::string& name, const Json& task, bool has_intervals) {
   const auto metrics = metrics_in(task);
   const std::string span = std::to_string(std::max<size_t>(metrics.size(), 1));
   Markup rows;
@@ -83,7 +84,8 @@ Markup headline_rows(const std::string& name, const Json& task) {
       row += element("th", {{"rowspan", span}, {"scope", "row"}}, task_link(name));
       row += element("td", {{"rowspan", span}, {"class", "number"}}, text(count_text(task.value("n", int64_t{0}))));
     }
-    row += i < metrics.size() ? metric_cells(task, metrics[i]) : element("td", {{"colspan", "5"}}, {});
+    row += i < metrics.size() ? metric_cells(task, metrics[i], has_intervals)
+                              : element("td", {{"colspan", has_intervals ? "5" : "4"}}, {});
     if (i == 0) row += element("td", {{"rowspan", span}, {"class", "failures"}}, text(failures_text(task)));
     rows += element("tr", row);
   }
@@ -105,19 +107,15 @@ Markup source_cell(const Json& source, const std::string& task) {
 Markup headline_table(const Json& tasks) {
   Markup rows;
   bool has_intervals = false;
-  for (const auto& [name, task] : tasks.items()) {
-    rows += headline_rows(name, task);
+  for (const auto& [name, task] : tasks.items())
     for (const auto& metric : metrics_in(task)) has_intervals |= interval_of(task, metric).has_value();
-  }
-  const auto heads = row_of_heads({{"task", ""},
-                                   {"samples", "number"},
-                                   {"metric", ""},
-                                   {"value", "number"},
-                                   {"0 to 100", "plot"},
-                                   {"95 % interval", "number"},
-                                   {"majority", "number"},
-                                   {"failures", ""}});
-  return table(has_intervals ? "headline" : "headline plain", heads + rows);
+  for (const auto& [name, task] : tasks.items()) rows += headline_rows(name, task, has_intervals);
+  std::vector<std::pair<std::string, std::string>> heads = {
+      {"task", ""}, {"samples", "number"}, {"metric", ""}, {"value", "number"}, {"0 to 100", "plot"}};
+  if (has_intervals) heads.emplace_back("95 % interval", "number");
+  heads.emplace_back("majority", "number");
+  heads.emplace_back("failures", "");
+  return table("headline", row_of_heads(heads) + rows);
 }
 
 Markup source_table(const Json& report) {

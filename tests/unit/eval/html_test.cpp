@@ -199,7 +199,8 @@ TEST(Tables, OfTasksShowIntervalsBaselinesAndFailures) {
   EXPECT_TRUE(holds(table, "<td class=\"number\">50.0\u202F% – 100.0\u202F%</td><td class=\"number\">0.0\u202F%</td>"));
   EXPECT_TRUE(holds(table, "class=\"failures\">empty 1</td>"));
   EXPECT_TRUE(holds(table, "class=\"failures\">none</td>"));
-  EXPECT_TRUE(holds(headline_table(report(all, basic()).at("tasks")), "class=\"headline plain\""));
+  EXPECT_TRUE(holds(table, "95 % interval</th>"));
+  EXPECT_FALSE(holds(headline_table(report(all, basic()).at("tasks")), "interval"));
 }
 
 TEST(Tables, OfSourcesOnlyWhereThereAreSeveral) {

@@ -22,11 +22,6 @@ std::optional<data::Batch> next_batch(data::Loader& loader, dist::Post& post) {
   return batch;
 }
 
-eval::TaskConfig task_config(const eval::EvaluateConfig& config, const std::string& task) {
-  const auto found = config.tasks.find(task);
-  return found == config.tasks.end() ? eval::TaskConfig{} : found->second;
-}
-
 // Whether each label of the row's task is scored: of rows with tags those that the task itself lists, else all tags
 // are.
 bool takes_likeliest(const eval::TaskConfig& task, const data::Row& row) {
@@ -40,6 +35,12 @@ std::vector<std::string> in_order(const std::set<std::string>& all) {
 const std::vector<std::string> kNone;
 
 }  // namespace
+
+const eval::TaskConfig& task_config(const eval::EvaluateConfig& config, const std::string& task) {
+  static const eval::TaskConfig plain;
+  const auto found = config.tasks.find(task);
+  return found == config.tasks.end() ? plain : found->second;
+}
 
 int64_t rows_of(const data::DataSet& data) {
   return std::ssize(data.plan(0)->visits);
@@ -57,7 +58,7 @@ Candidates candidates_of(const data::Source& source, const eval::EvaluateConfig&
   for (int64_t i = 0; i < source.size(); ++i) {
     const auto row = source.row(i);
     tags.insert(row.tags.begin(), row.tags.end());
-    const auto own = task_config(config, row.task);
+    const auto& own = task_config(config, row.task);
     if (own.answer == eval::Answer::kLabel || takes_likeliest(own, row))
       labels[row.task].insert(row.references.begin(), row.references.end());
   }
@@ -159,7 +160,7 @@ void Decoder::prepare(const data::Batch& batch, const data::Source& source) {
 std::shared_ptr<const decode::Options> Decoder::options_of(const std::string& task) {
   auto& options = options_[task];
   if (options) return options;
-  const auto own = task_config(config_.evaluate, task);
+  const auto& own = task_config(config_.evaluate, task);
   auto made = decoding_options(config_.evaluate, *answers_);
   made.max_new_tokens = own.max_new_tokens.value_or(made.max_new_tokens);
   if (own.answer == eval::Answer::kNumber) made.constraint = decode::a_number(*made.tokenizer);

@@ -37,6 +37,9 @@ struct Share {
   std::vector<Missed> missed;
 };
 
+// What evaluate.tasks says of a task, or the defaults.
+const eval::TaskConfig& task_config(const eval::EvaluateConfig& config, const std::string& task);
+
 // Rows that a data set's epoch visits: without those that are too long.
 int64_t rows_of(const data::DataSet& data);
 

@@ -24,14 +24,6 @@
 namespace usam::recipes {
 namespace {
 
-// Rows are decoded in the order of the manifest, so many at a time, and each once: nothing is kept for a next epoch.
-RunConfig decoding_config(const RunConfig& config) {
-  RunConfig decoding = config;
-  decoding.data.batch = {.seconds = std::nullopt, .rows = config.evaluate.batch_rows};
-  decoding.data.cache_memory = 0;
-  return decoding;
-}
-
 // From 0 to 1, by a task's own metric; none where it has no number.
 std::optional<double> error_share(const Json& metrics) {
   auto number = [&](const char* name) -> std::optional<double> {
@@ -190,6 +182,13 @@ std::string path_end(const std::filesystem::path& path, int depth) {
 }
 
 }  // namespace
+
+RunConfig decoding_config(const RunConfig& config) {
+  RunConfig decoding = config;
+  decoding.data.batch = {.seconds = std::nullopt, .rows = config.evaluate.batch_rows};
+  decoding.data.cache_memory = 0;
+  return decoding;
+}
 
 std::vector<std::string> set_names(const std::vector<data::ManifestConfig>& manifests) {
   std::vector<std::string> names(manifests.size());

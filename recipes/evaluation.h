@@ -33,6 +33,10 @@ struct AnswerOptions {
 AnsweredSet answer(Recipe& recipe, const std::vector<data::ManifestConfig>& manifests, const RunConfig& config,
                    const AnswerOptions& options = {});
 
+// The config that rows are read for decoding with: in the order of the manifest, evaluate.batch_rows at a time, and
+// each once, so that nothing is kept for a next epoch.
+RunConfig decoding_config(const RunConfig& config);
+
 // What test sets are called: the manifests' file names, behind as many of their folders as tell them apart.
 std::vector<std::string> set_names(const std::vector<data::ManifestConfig>& manifests);
 

@@ -92,8 +92,7 @@ std::shared_ptr<const data::WindowSource> cut_windows(std::shared_ptr<const data
 
 Joining joining_of(const eval::EvaluateConfig& config, const std::string& task, const Recipe& recipe) {
   if (dynamic_cast<const Classifies*>(&recipe)) return Joining::kVote;
-  const auto found = config.tasks.find(task);
-  switch (found == config.tasks.end() ? eval::Answer::kText : found->second.answer) {
+  switch (task_config(config, task).answer) {
     case eval::Answer::kText:
       return Joining::kText;
     case eval::Answer::kLabel:

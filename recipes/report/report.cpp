@@ -50,13 +50,12 @@ std::map<std::string, int64_t> rows_of(const std::vector<std::string>& keys, con
 
 // How a recipe hears these rows, by key; of one that cannot say, nothing.
 std::map<std::string, Json> explained(Recipe& recipe, const std::shared_ptr<const data::Source>& source,
-                                      const std::map<std::string, int64_t>& rows, RunConfig config) {
+                                      const std::map<std::string, int64_t>& rows, const RunConfig& run) {
   auto* answers = dynamic_cast<Answers*>(&recipe);
   if (!answers || rows.empty()) return {};
   std::vector<int64_t> chosen;
   for (const auto& [key, row] : rows) chosen.push_back(row);
-  config.data.batch = {.seconds = std::nullopt, .rows = config.evaluate.batch_rows};
-  config.data.cache_memory = 0;
+  RunConfig config = decoding_config(run);
   config.data.on_error = data::OnError::kSkip;
   config.data.long_audio = data::LongAudio::kTruncate;
   const auto subset = std::make_shared<Subset>(source, chosen);

@@ -61,17 +61,15 @@ void Session::add(const torch::Tensor& prompts_BTD, const torch::Tensor& lengths
   append_rows(prompts_, std::move(prompts));
 }
 
-std::vector<std::vector<Search::Next>> Session::advance() {
+std::vector<std::vector<Search::Next>> Session::advance(const std::vector<int64_t>& first_rows) {
   std::vector<Group> groups;
-  int64_t rows = 0;
   for (size_t i = 0; i < going_.size(); ++i) {
     const auto* options = going_[i].options.get();
     auto group = std::ranges::find(groups, options, &Group::options);
     if (group == groups.end()) group = groups.insert(groups.end(), Group(options));
-    const auto held = going_[i].search->rows();
     group->searches.push_back(i);
-    for (size_t r = 0; r < held.size(); ++r) group->rows.push_back(rows++);
-    append(group->held, held);
+    for (int64_t row = first_rows[i]; row < first_rows[i + 1]; ++row) group->rows.push_back(row);
+    append(group->held, going_[i].search->rows());
     append(group->uniforms, going_[i].search->uniforms());
   }
   const auto logits_RV = model_.logits(prompts_.last_BD).to(torch::kFloat);
@@ -82,9 +80,8 @@ std::vector<std::vector<Search::Next>> Session::advance() {
     const auto all = continuations(own_GV, group.held, group.uniforms, *group.options);
     int64_t first = 0;
     for (const auto i : group.searches) {
-      const auto count = std::ssize(going_[i].search->rows());
       next[i] = going_[i].search->advance(all, first);
-      first += count;
+      first += first_rows[i + 1] - first_rows[i];
     }
   }
   return next;
@@ -95,7 +92,7 @@ std::vector<Finished> Session::step() {
   const torch::NoGradGuard no_grad;
   std::vector<int64_t> first_rows(1, 0);
   for (const auto& one : going_) first_rows.push_back(first_rows.back() + std::ssize(one.search->rows()));
-  const auto next = advance();
+  const auto next = advance(first_rows);
   std::vector<int64_t> places, ids;
   std::vector<Going> going;
   std::vector<Finished> finished;

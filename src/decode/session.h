@@ -50,8 +50,9 @@ class Session {
     std::shared_ptr<const Options> options;
     std::unique_ptr<Search> search;
   };
-  std::vector<std::vector<Search::Next>> advance();  // of every search
-  void keep(const std::vector<int64_t>& places);     // of all rows
+  // Of every search; `first_rows` says where its rows begin, and last how many there are.
+  std::vector<std::vector<Search::Next>> advance(const std::vector<int64_t>& first_rows);
+  void keep(const std::vector<int64_t>& places);  // of all rows
   size_t place_of(int64_t id) const;
 
   LanguageModel& model_;

@@ -21,8 +21,8 @@ torch::Tensor padded_to(const torch::Tensor& samples, int64_t size) {
 // What is read of a row's file. A length of 0 is refused, but only after it was tried: what is wrong with the file says
 // more.
 audio::Part part_of(const Row& row) {
-  if (!row.is_part) return {};
-  return row.seconds > 0 ? audio::Part{row.offset, row.seconds} : audio::Part{.offset = row.offset};
+  if (!row.audio().is_part) return {};
+  return row.seconds > 0 ? audio::Part{row.audio().offset, row.seconds} : audio::Part{.offset = row.audio().offset};
 }
 
 class FileReader final : public ClipReader {
@@ -40,8 +40,9 @@ class FileReader final : public ClipReader {
   }
 
   ReadClip read(int64_t, const Row& row, DrawKey key) const override {
-    audio::Audio audio = audio::decode(row.audio, options_.max_seconds + kLengthTolerance, part_of(row));
-    if (row.seconds == 0) user_error("{}: the manifest says that the clip has 0 s, but it has samples", row.audio);
+    audio::Audio audio = audio::decode(row.audio().path, options_.max_seconds + kLengthTolerance, part_of(row));
+    if (row.seconds == 0)
+      user_error("{}: the manifest says that the clip has 0 s, but it has samples", row.audio().shown());
     ReadClip result;
     if (audio.is_cut && !options_.truncates) {
       result.is_too_long = true;

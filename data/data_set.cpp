@@ -84,10 +84,10 @@ Sample DataSet::load(const Visit& visit, int64_t epoch) const {
       user_error("{}: sample '{}': {}. Mend or remove it, or set data.on_error to skip", source_->place(visit.row),
                  row.key, e.what());
     sample.state = Sample::State::kSkipped;
-    sample.skipped = {row.key, row.audio, e.what()};
+    sample.skipped = {row.key, row.audio().shown(), e.what()};
   } catch (const std::exception& e) {
     throw std::runtime_error(
-        fmt::format("{}: sample '{}' ({}): {}", source_->place(visit.row), row.key, row.audio, e.what()));
+        fmt::format("{}: sample '{}' ({}): {}", source_->place(visit.row), row.key, row.audio().shown(), e.what()));
   }
   return sample;
 }
@@ -101,7 +101,7 @@ void DataSet::read_into(Sample& sample, const Row& row, const Visit& visit, int6
       throw LongAudioError(
           fmt::format("{}: sample '{}': {} holds more than data.max_seconds = {}; set data.long_audio to truncate or "
                       "drop, or raise data.max_seconds",
-                      source_->place(visit.row), row.key, row.audio, config_.max_seconds));
+                      source_->place(visit.row), row.key, row.audio().shown(), config_.max_seconds));
     sample.state = Sample::State::kTooLong;
     return;
   }

@@ -156,14 +156,15 @@ Row Manifest::row(int64_t index) const {
     user_error("{}:{}: the manifest changed while it was in use: {}", path_, entry.line, *problem);
   Row row;
   row.key = std::move(line.key);
-  row.audio = audio_path(line.wav);
+  row.audios.resize(1);
+  row.audio().path = audio_path(line.wav);
+  row.audio().is_part = line.offset >= 0;
+  row.audio().offset = std::max(line.offset, 0.0);
   row.task = std::move(line.task);
   row.prompt = std::move(line.prompt);
   row.references = split_references(line.label);
   row.tags = std::move(line.tags);
   row.seconds = entry.seconds;
-  row.is_part = line.offset >= 0;
-  row.offset = std::max(line.offset, 0.0);
   row.source = source_;
   row.line = entry.line;
   return row;
@@ -178,7 +179,7 @@ void Manifest::measure_missing() {
     ++measured;
     try {
       const Row measured_row = row(i);
-      entry.seconds = std::max(audio::probe(measured_row.audio).seconds - measured_row.offset, 0.0);
+      entry.seconds = std::max(audio::probe(measured_row.audio().path).seconds - measured_row.audio().offset, 0.0);
     } catch (const UserError&) {
       // Reading the sample will fail too, under `data.on_error`.
     }
@@ -194,15 +195,15 @@ std::vector<std::string> check_audio(const Source& source, int64_t at_most) {
       problems.push_back(fmt::format("{}: {}: {}", source.place(i), row.key, reason));
     };
     try {
-      const double file = audio::probe(row.audio).seconds, found = file - row.offset;
-      const double apart = row.is_part ? row.seconds - found : std::abs(row.seconds - found);
+      const double file = audio::probe(row.audio().path).seconds, found = file - row.audio().offset;
+      const double apart = row.audio().is_part ? row.seconds - found : std::abs(row.seconds - found);
       if (found <= 0)
-        report(fmt::format("'offset' is {} s, but {} holds {:.2f} s", row.offset, row.audio, file));
+        report(fmt::format("'offset' is {} s, but {} holds {:.2f} s", row.audio().offset, row.audio().path, file));
       else if (row.seconds >= 0 && apart > 0.1 && apart > 0.05 * row.seconds)
-        report(row.is_part
+        report(row.audio().is_part
                    ? fmt::format("'offset' {} s and 'dur' {} s reach beyond the end of {}, which holds {:.2f} s",
-                                 row.offset, row.seconds, row.audio, file)
-                   : fmt::format("'dur' is {} s, but {} holds {:.2f} s", row.seconds, row.audio, file));
+                                 row.audio().offset, row.seconds, row.audio().path, file)
+                   : fmt::format("'dur' is {} s, but {} holds {:.2f} s", row.seconds, row.audio().path, file));
     } catch (const UserError& e) {
       report(e.what());
     }

@@ -86,7 +86,8 @@ eval::Hypothesis hypothesis_of(const Answer& answer, const data::Row& row, const
 
 Json explained_of(const Answer& answer, const data::Row& row) {
   Json explained = answer.explained;
-  explained.update({{"key", row.key}, {"audio", row.audio}, {"task", row.task}, {"hyp", answer.text.value_or("")}});
+  explained.update(
+      {{"key", row.key}, {"audio", row.audio().shown()}, {"task", row.task}, {"hyp", answer.text.value_or("")}});
   if (!row.references.empty()) explained["ref"] = row.references.front();
   return explained;
 }

@@ -10,10 +10,10 @@ FileList::FileList(const std::vector<std::string>& files, const std::string& tas
   for (const auto& file : files) {
     Row row;
     row.key = file;
-    row.audio = std::filesystem::absolute(file).lexically_normal();
+    row.audios = {{.path = std::filesystem::absolute(file).lexically_normal()}};
     row.task = task;
     row.prompt = prompt;
-    row.seconds = audio::probe(row.audio).seconds;
+    row.seconds = audio::probe(row.audio().path).seconds;
     row.line = static_cast<int64_t>(rows_.size()) + 1;
     rows_.push_back(std::move(row));
   }

@@ -15,7 +15,7 @@ class FileList final : public Source {
   Row row(int64_t index) const override { return rows_.at(static_cast<size_t>(index)); }
   double seconds(int64_t index) const override { return rows_.at(static_cast<size_t>(index)).seconds; }
   std::string name() const override { return "command line"; }
-  std::string place(int64_t index) const override { return row(index).audio; }
+  std::string place(int64_t index) const override { return row(index).audio().path; }
 
  private:
   std::vector<Row> rows_;

@@ -36,8 +36,8 @@ Row WindowSource::row(int64_t index) const {
   if (window.number < 0) return row;
   row.key += "#" + std::to_string(window.number);
   row.references.clear();
-  row.is_part = true;
-  row.offset += window.offset;
+  row.audio().is_part = true;
+  row.audio().offset += window.offset;
   row.seconds = window.seconds;
   return row;
 }

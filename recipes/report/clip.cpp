@@ -47,8 +47,8 @@ std::string escaped_url(const std::string& path) {
 
 ShownClip read_shown(const data::Row& row) {
   data::audio::Part part;
-  if (row.is_part) part = {row.offset, row.seconds};
-  const auto audio = data::audio::decode(row.audio, kShownSeconds, part);
+  if (row.audio().is_part) part = {row.audio().offset, row.seconds};
+  const auto audio = data::audio::decode(row.audio().path, kShownSeconds, part);
   return {data::audio::resample(audio.samples, static_cast<double>(audio.sample_rate), kShownRate), audio.seconds(),
           audio.is_cut, row};
 }
@@ -65,16 +65,17 @@ std::string wav_bytes(const torch::Tensor& samples, int64_t rate) {
 
 std::string audio_uri(const ShownClip& clip) {
   const auto size = static_cast<uintmax_t>(clip.samples.numel()) * 2;
-  if (!clip.is_cut && !clip.row.is_part && std::filesystem::file_size(clip.row.audio) <= size) {
-    const std::string bytes = read_file(clip.row.audio);
+  if (!clip.is_cut && !clip.row.audio().is_part && std::filesystem::file_size(clip.row.audio().path) <= size) {
+    const std::string bytes = read_file(clip.row.audio().path);
     if (const auto type = browser_type(bytes); !type.empty()) return eval::html::data_uri(type, bytes);
   }
   return eval::html::data_uri("audio/wav", wav_bytes(clip.samples, kShownRate));
 }
 
 std::string audio_link(const data::Row& row, const std::string& folder) {
-  const auto path = std::filesystem::proximate(row.audio, folder).string();
-  const std::string part = row.is_part ? fmt::format("#t={:g},{:g}", row.offset, row.offset + row.seconds) : "";
+  const data::AudioRef& audio = row.audio();
+  const auto path = std::filesystem::proximate(audio.path, folder).string();
+  const std::string part = audio.is_part ? fmt::format("#t={:g},{:g}", audio.offset, audio.offset + row.seconds) : "";
   return (path.starts_with("/") ? "file://" : "") + escaped_url(path) + part;
 }
 

@@ -55,7 +55,7 @@ Inputs::Inputs(const std::vector<std::string>& paths, AskedOfAll asked) : asked_
 Inputs::Clip Inputs::file(const std::string& path) const {
   Clip clip{path, {}, false};
   clip.row.key = path;
-  clip.row.audio = fs::absolute(path).lexically_normal();
+  clip.row.audios = {{.path = fs::absolute(path).lexically_normal()}};
   clip.row.task = asked_.task;
   clip.row.prompt = asked_.prompt;
   return clip;
@@ -81,7 +81,7 @@ void Inputs::add_manifest(const std::string& path) {
     auto row = manifest->row(i);
     if (!asked_.task.empty()) row.task = asked_.task;
     if (!asked_.task.empty() || !asked_.prompt.empty()) row.prompt = asked_.prompt;
-    clips_.push_back(Clip{row.audio, std::move(row), true});
+    clips_.push_back(Clip{row.audio().shown(), std::move(row), true});
   }
 }
 

@@ -193,7 +193,7 @@ void Service::answer(const MakeEndpoint& make, const Request& request, Response&
 data::Row Service::row_of(const Turn& turn) const {
   data::Row row;
   row.key = turn.asked.file_name;
-  row.audio = turn.asked.audio->path();
+  row.audios = {{.path = turn.asked.audio->path()}};
   row.task = turn.asked.task;
   row.prompt = turn.asked.prompt;
   return row;
@@ -210,7 +210,7 @@ void Service::ask(Turn& turn) {
     question.example = std::move(loaded.example);
   } catch (const UserError& e) {
     std::string reason = e.what();
-    if (reason.starts_with(row.audio)) reason = reason.substr(row.audio.size());
+    if (reason.starts_with(row.audio().path)) reason = reason.substr(row.audio().path.size());
     bad_request("file", "The audio '{}'{}.", turn.asked.file_name, reason);
   }
   if (!turn.asked.explains) {
@@ -234,7 +234,7 @@ Json Service::explain(Turn& turn, const std::string& answer) {
   row.references = {answer};
   auto loaded = loaders_.submit([&] { return clips_.load(row); }).get();
   auto explained = engine_.explain(std::move(loaded.example)).get();
-  explained["spectrogram"] = spectrogram(row.audio, options_.most_seconds);
+  explained["spectrogram"] = spectrogram(row.audio().path, options_.most_seconds);
   turn.asked.audio.reset();
   turn.release();
   return explained;

@@ -11,7 +11,7 @@ TEST(FileList, TakesDurationsFromHeaders) {
   const std::string b = test_support::write_wav(folder, "b.wav", test_support::tone(0.25, 440));
   const FileList files({a, b}, "ASR", "<audio>?");
   ASSERT_EQ(files.size(), 2);
-  EXPECT_EQ(files.row(1).audio, b);
+  EXPECT_EQ(files.row(1).audio().path, b);
   EXPECT_EQ(files.row(1).task, "ASR");
   EXPECT_EQ(files.row(1).prompt, "<audio>?");
   EXPECT_DOUBLE_EQ(files.seconds(0), 0.5);

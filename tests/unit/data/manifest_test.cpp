@@ -117,7 +117,7 @@ TEST(Manifest, PartsOfFiles) {
   const auto part = [&](int64_t i) {
     const Row row = manifest->row(i);
     EXPECT_EQ(row.seconds, manifest->seconds(i));
-    return std::tuple(row.is_part, row.offset, row.seconds);
+    return std::tuple(row.audio().is_part, row.audio().offset, row.seconds);
   };
   EXPECT_EQ(part(0), std::tuple(true, 0.5, 1.25));
   EXPECT_EQ(part(1), std::tuple(true, 1.5, 2.5));  // up to the end, by the header

@@ -22,8 +22,8 @@ std::vector<Stretch> stretches(const Source& source) {
   for (int64_t i = 0; i < source.size(); ++i) {
     const Row row = source.row(i);
     EXPECT_EQ(row.seconds, source.seconds(i));
-    EXPECT_EQ(row.is_part, row.key.find('#') != std::string::npos);
-    all.push_back({row.key, row.offset, row.seconds});
+    EXPECT_EQ(row.audio().is_part, row.key.find('#') != std::string::npos);
+    all.push_back({row.key, row.audio().offset, row.seconds});
   }
   return all;
 }
@@ -58,10 +58,10 @@ TEST(WindowSource, AnyLengths) {
       const Row row = source.row(k);
       EXPECT_LE(row.seconds, window + 0.011);
       if (source.size() == 1) continue;
-      EXPECT_DOUBLE_EQ(row.offset, static_cast<double>(k) * (window - overlap));
+      EXPECT_DOUBLE_EQ(row.audio().offset, static_cast<double>(k) * (window - overlap));
       if (k + 1 < source.size()) EXPECT_EQ(row.seconds, window);
       if (k + 1 == source.size()) {
-        EXPECT_NEAR(row.offset + row.seconds, total, 1e-9);
+        EXPECT_NEAR(row.audio().offset + row.seconds, total, 1e-9);
         EXPECT_GE(row.seconds, overlap);
       }
     }

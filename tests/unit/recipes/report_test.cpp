@@ -14,7 +14,7 @@ class ReportClip : public testing::Test {
  protected:
   data::Row row_of(const std::string& name) const {
     data::Row row;
-    row.audio = (folder_.path() / name).string();
+    row.audios = {{.path = (folder_.path() / name).string()}};
     return row;
   }
   test::TemporaryFolder folder_;
@@ -27,12 +27,12 @@ TEST_F(ReportClip, IsTheBeginningAtSixteenKilohertz) {
   EXPECT_EQ(clip.seconds, 1.5);
   EXPECT_FALSE(clip.is_cut);
   auto row = row_of("a.wav");
-  row.is_part = true;
-  row.offset = 0.5;
+  row.audio().is_part = true;
+  row.audio().offset = 0.5;
   row.seconds = 0.25;
   EXPECT_EQ(read_shown(row).samples.numel(), 4000);
   EXPECT_EQ(read_shown(row).seconds, 0.25);
-  row.audio = folder_.write("b.wav", "no audio");
+  row.audio().path = folder_.write("b.wav", "no audio");
   EXPECT_NE(test::message_of([&] { read_shown(row); }).find("b.wav"), std::string::npos);
 }
 
@@ -64,10 +64,10 @@ TEST_F(ReportClip, TakesTheFileItselfWhereABrowserPlaysItAndItIsSmaller) {
 
 TEST_F(ReportClip, LinksAreRelativeAndEscaped) {
   data::Row row;
-  row.audio = "/data/a b/50%#1?.wav";
+  row.audios = {{.path = "/data/a b/50%#1?.wav"}};
   EXPECT_EQ(audio_link(row, "/data/runs/out"), "../../a%20b/50%25%231%3F.wav");
-  row.is_part = true;
-  row.offset = 2.5;
+  row.audio().is_part = true;
+  row.audio().offset = 2.5;
   row.seconds = 10;
   EXPECT_EQ(audio_link(row, "/data/runs/out"), "../../a%20b/50%25%231%3F.wav#t=2.5,12.5");
 }

@@ -144,8 +144,8 @@ TEST_F(WindowsTest, EachWindowIsAnsweredAsAClip) {
   for (int64_t i = 0; i < windows.size(); ++i) {
     const auto row = windows.row(i);
     const auto original = source->row(windows.original(i));
-    manifest << Json{{"key", row.key},    {"wav", row.audio}, {"label", original.references.front()},
-                     {"task", row.task},  {"tags", row.tags}, {"offset", row.offset},
+    manifest << Json{{"key", row.key},    {"wav", row.audio().path}, {"label", original.references.front()},
+                     {"task", row.task},  {"tags", row.tags},        {"offset", row.audio().offset},
                      {"dur", row.seconds}}
              << "\n";
   }

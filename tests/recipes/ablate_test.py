@@ -40,7 +40,7 @@ class Ablate(unittest.TestCase):
                 lines.append(json.dumps(dict(row, tags=[label]) if task == "MC" else row) + "\n")
             write_text(self.folder / f"{split}.jsonl", "".join(lines))
         return [*(f"data.{split}={self.folder}/{split}.jsonl" for split in ("train", "valid", "test")), "data.batch.rows=3", "trainer.max_steps=2",
-                "trainer.eval_every=2", "trainer.save_every=2", "recipe.llm.tokenizer.train.vocab_size=36", "evaluate.max_new_tokens=4"]
+                "trainer.eval_every=2", "trainer.save_every=2", "init_from=[]", "recipe.llm.tokenizer.train.vocab_size=36", "evaluate.max_new_tokens=4"]
 
     def ablate(self, *arguments: object) -> subprocess.CompletedProcess:
         return call("run", "--output", self.out, "--bin", Path(os.environ["USAM_TRAIN"]).parent, *arguments)
@@ -107,7 +107,8 @@ class Ablate(unittest.TestCase):
         for arguments, sentence in [
                 (["--rows", "fool"], f"--rows names 'fool'; the rows are {rows}.\n"), (["--seeds", "20,x"], "--seeds names 'x'; a seed is a whole number.\n"),
                 (["--jobs", "0"], "--jobs and --threads must be at least 1.\n"), (["word"], "'word' is no override; they are written key.sub=value.\n"),
-                (["--bin", "none"], "There is no usam-train in none: build it with 'make build', or name its folder with --bin.\n")]:
+                (["--bin", "none"], "There is no usam-train in none: build it with 'make build', or name its folder with --bin.\n"),
+                (["data.train=x", "--pretrained", "none"], "There is no checkpoint in none: 'make quickstart' makes one, or name it with --pretrained.\n")]:
             done = self.ablate(*arguments)
             self.assertEqual((done.returncode, done.stderr), (2, sentence))
         done = call("table.py", self.folder)

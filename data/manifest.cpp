@@ -19,8 +19,6 @@
 namespace usam::data {
 namespace {
 
-constexpr size_t kShownProblems = 20;
-
 // Why a file that starts with these bytes is no manifest, or "".
 std::string wrong_encoding(std::string_view text) {
   const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0x20u; };
@@ -35,15 +33,6 @@ std::string_view without_mark(std::string_view text) {
 }
 
 }  // namespace
-
-void ManifestProblems::raise() const {
-  if (problems_.empty()) return;
-  std::string text;
-  for (size_t i = 0; i < std::min(problems_.size(), kShownProblems); ++i) text += (i ? "\n" : "") + problems_[i];
-  if (problems_.size() > kShownProblems)
-    text += fmt::format("\n... and {} more ({} problems in all)", problems_.size() - kShownProblems, problems_.size());
-  throw UserError(text);
-}
 
 // The bytes of a file, mapped read-only.
 class Manifest::Mapping {
@@ -179,7 +168,7 @@ void Manifest::measure_missing() {
     ++measured;
     try {
       const Row measured_row = row(i);
-      entry.seconds = std::max(audio::probe(measured_row.audio().path).seconds - measured_row.audio().offset, 0.0);
+      entry.seconds = std::max(audio::probe(measured_row.audio()).seconds - measured_row.audio().offset, 0.0);
     } catch (const UserError&) {
       // Reading the sample will fail too, under `data.on_error`.
     }
@@ -195,15 +184,15 @@ std::vector<std::string> check_audio(const Source& source, int64_t at_most) {
       problems.push_back(fmt::format("{}: {}: {}", source.place(i), row.key, reason));
     };
     try {
-      const double file = audio::probe(row.audio().path).seconds, found = file - row.audio().offset;
+      const double file = audio::probe(row.audio()).seconds, found = file - row.audio().offset;
       const double apart = row.audio().is_part ? row.seconds - found : std::abs(row.seconds - found);
       if (found <= 0)
-        report(fmt::format("'offset' is {} s, but {} holds {:.2f} s", row.audio().offset, row.audio().path, file));
+        report(fmt::format("'offset' is {} s, but {} holds {:.2f} s", row.audio().offset, row.audio().shown(), file));
       else if (row.seconds >= 0 && apart > 0.1 && apart > 0.05 * row.seconds)
         report(row.audio().is_part
                    ? fmt::format("'offset' {} s and 'dur' {} s reach beyond the end of {}, which holds {:.2f} s",
-                                 row.audio().offset, row.seconds, row.audio().path, file)
-                   : fmt::format("'dur' is {} s, but {} holds {:.2f} s", row.seconds, row.audio().path, file));
+                                 row.audio().offset, row.seconds, row.audio().shown(), file)
+                   : fmt::format("'dur' is {} s, but {} holds {:.2f} s", row.seconds, row.audio().shown(), file));
     } catch (const UserError& e) {
       report(e.what());
     }

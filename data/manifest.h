@@ -7,22 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "data/index.h"
 #include "data/source.h"
 
 namespace usam::data {
-
-// Collects what is wrong with manifests, so that the user sees all of it at once.
-class ManifestProblems {
- public:
-  void add(std::string problem) { problems_.push_back(std::move(problem)); }
-  bool empty() const { return problems_.empty(); }
-  const std::vector<std::string>& all() const { return problems_; }
-  // Throws UserError with the first 20 problems and the number of the others; does nothing where there are none.
-  void raise() const;
-
- private:
-  std::vector<std::string> problems_;
-};
 
 // Keys seen so far with where they stand, to refuse a key that stands twice; only needed while manifests are opened.
 using SeenKeys = std::unordered_map<std::string, std::pair<std::string, int64_t>>;

@@ -9,7 +9,7 @@ namespace usam::data {
 // Where a recording is: a file, a member of a tar, or a stretch in time of one of them.
 struct AudioRef {
   std::string path;              // absolute; of the tar, for a member
-  std::string member;            // its name in the tar; empty: the file itself
+  std::string member = {};       // its name in the tar; empty: the file itself
   int64_t begin = 0, bytes = 0;  // where the member's bytes are in the tar
   bool is_part = false;          // only what is heard from `offset` on, as a clip of its own
   double offset = 0;             // in seconds

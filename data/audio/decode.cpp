@@ -8,9 +8,11 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <span>
 #include <vector>
 
+#include "data/audio/bytes.h"
 #include "src/base/error.h"
 
 namespace usam::data::audio {
@@ -27,12 +29,14 @@ struct CloseFile {
 };
 using File = std::unique_ptr<SNDFILE, CloseFile>;
 
-// libsndfile's reason for a file that it could not open, with the codec's tag where that is the reason.
-std::string open_failure(const std::string& path) {
-  static std::mutex mutex;  // the reason lives in a global
-  const std::lock_guard lock(mutex);
+// libsndfile keeps the reason of a failed opening in a global, which every opening clears.
+std::shared_mutex openings;
+
+// That reason, with the codec's tag where that is it.
+std::string open_failure(Stretch& bytes) {
+  const std::lock_guard lock(openings);
   SF_INFO info{};
-  if (File(sf_open(path.c_str(), SFM_READ, &info))) return "it could be opened only at the second try";
+  if (File(sf_open_virtual(bytes.io(), SFM_READ, &info, &bytes))) return "it could be opened only at the second try";
   std::string reason = sf_strerror(nullptr);
   if (!reason.empty() && reason.back() == '.') reason.pop_back();
   std::array<char, 4096> buffer{};
@@ -45,24 +49,20 @@ std::string open_failure(const std::string& path) {
   return reason;
 }
 
-void check_is_file(const std::string& path) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status)) user_error("{}: the audio file does not exist", path);
-  if (!std::filesystem::is_regular_file(status)) user_error("{}: not a file", path);  // a pipe would hang
-  if (std::filesystem::file_size(path, error) == 0) user_error("{}: the audio file is empty", path);
-}
-
-File open(const std::string& path, SF_INFO& info) {
-  check_is_file(path);
+File open(Stretch& bytes, const std::string& shown, SF_INFO& info) {
   info = SF_INFO{};
-  File file(sf_open(path.c_str(), SFM_READ, &info));
+  File file;
+  {
+    const std::shared_lock lock(openings);
+    file.reset(sf_open_virtual(bytes.io(), SFM_READ, &info, &bytes));
+  }
+  const std::string reason = file ? "" : open_failure(bytes);
+  bytes.check();
   if (!file)
-    user_error("{}: cannot be read as audio: {} (wav, flac, ogg, opus, mp3, aiff, au, caf and w64 can)", path,
-               open_failure(path));
+    user_error("{}: cannot be read as audio: {} (wav, flac, ogg, opus, mp3, aiff, au, caf and w64 can)", shown, reason);
   if (info.samplerate < kMinRate || info.samplerate > kMaxRate)
-    user_error("{}: a sample rate of {} Hz is outside {} to {} Hz", path, info.samplerate, kMinRate, kMaxRate);
-  if (info.channels < 1) user_error("{}: the file has no channels", path);
+    user_error("{}: a sample rate of {} Hz is outside {} to {} Hz", shown, info.samplerate, kMinRate, kMaxRate);
+  if (info.channels < 1) user_error("{}: the file has no channels", shown);
   return file;
 }
 
@@ -90,7 +90,13 @@ bool is_lossless(const SF_INFO& info) {
 // Reads stretches of a file, each beginning where the one before it began or later.
 class Reader {
  public:
-  explicit Reader(const std::string& path) : path_(path), file_(open(path, info_)), written_(time_of(path)) {}
+  explicit Reader(const AudioRef& audio)
+      : path_(audio.path),
+        begin_(audio.begin),
+        shown_(audio.shown()),
+        bytes_(audio),
+        file_(open(bytes_, shown_, info_)),
+        written_(time_of(path_)) {}
 
   const SF_INFO& info() const { return info_; }
   sf_count_t frame_at(double seconds) const { return std::llround(seconds * info_.samplerate); }
@@ -98,14 +104,15 @@ class Reader {
   // codecs cannot seek at all. In the other formats a stretch holds the same samples however it was come to.
   bool is_forward_only() const { return !info_.seekable || (info_.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_MPEG; }
   // Whether it is of this file, unchanged, and can still read what begins there.
-  bool can_read(const std::string& path, double seconds) const {
-    return path == path_ && frame_at(seconds) >= first_ && time_of(path) == written_;
+  bool can_read(const AudioRef& audio, double seconds) const {
+    return audio.path == path_ && audio.begin == begin_ && frame_at(seconds) >= first_ && time_of(path_) == written_;
   }
 
   // The means of the channels of `count` frames from `first` on, or of those up to the file's end.
   std::span<const float> read(sf_count_t first, sf_count_t count) {
     go_to(first);
     read_frames(file_.get(), info_, count - std::ssize(mono_), [this](std::span<const float> b) { append_mean(b); });
+    bytes_.check();
     return std::span(mono_).first(static_cast<size_t>(std::min<sf_count_t>(count, std::ssize(mono_))));
   }
 
@@ -125,8 +132,9 @@ class Reader {
     } else if (first < info_.frames && sf_seek(file_.get(), first, SEEK_SET) == first) {
       first_ = first;
     }
+    bytes_.check();
     if (first_ < first)
-      user_error("{}: the part that begins at {:g} s is not there: the file holds {:.2f} s", path_, in_seconds(first),
+      user_error("{}: the part that begins at {:g} s is not there: the file holds {:.2f} s", shown_, in_seconds(first),
                  in_seconds(is_forward_only() ? first_ : info_.frames));
   }
 
@@ -144,12 +152,15 @@ class Reader {
   }
   [[noreturn]] void refuse(float x) const {
     const double at = in_seconds(first_ + std::ssize(mono_));
-    if (!std::isfinite(x)) user_error("{}: a sample at {:.3f} s is {}", path_, at, std::isnan(x) ? "NaN" : "infinite");
-    user_error("{}: a sample at {:.3f} s is {:g}; full scale is 1", path_, at, x);
+    if (!std::isfinite(x)) user_error("{}: a sample at {:.3f} s is {}", shown_, at, std::isnan(x) ? "NaN" : "infinite");
+    user_error("{}: a sample at {:.3f} s is {:g}; full scale is 1", shown_, at, x);
   }
   double in_seconds(sf_count_t frames) const { return static_cast<double>(frames) / info_.samplerate; }
 
   std::string path_;
+  int64_t begin_;
+  std::string shown_;
+  Stretch bytes_;
   SF_INFO info_{};
   File file_;
   std::filesystem::file_time_type written_;
@@ -159,21 +170,28 @@ class Reader {
 
 }  // namespace
 
-Info probe(const std::string& path) {
+Info probe(const AudioRef& audio) {
   SF_INFO info;
-  const File file = open(path, info);
+  Stretch bytes(audio);
+  const File file = open(bytes, audio.shown(), info);
   sf_count_t frames = info.frames;
   if (frames < 0 || frames > kUnknownFrames)
     frames = read_frames(file.get(), info, kMaxCountedSeconds * info.samplerate, [](std::span<const float>) {});
-  if (frames == 0) user_error("{}: the audio file has no samples", path);
+  bytes.check();
+  if (frames == 0) user_error("{}: the audio file has no samples", audio.shown());
   return {info.samplerate, info.channels, static_cast<double>(frames) / info.samplerate};
 }
 
-Audio decode(const std::string& path, double max_seconds, const Part& part) {
+Part part_of(const Row& row) {
+  if (!row.audio().is_part) return {};
+  return row.seconds > 0 ? Part{row.audio().offset, row.seconds} : Part{.offset = row.audio().offset};
+}
+
+Audio decode(const AudioRef& source, double max_seconds, const Part& part) {
   // Parts of a file that is read forward are asked for one after the other more often than not.
   thread_local std::unique_ptr<Reader> kept;
-  const bool is_kept = !part.is_whole() && kept && kept->can_read(path, part.offset);
-  auto reader = is_kept ? std::move(kept) : std::make_unique<Reader>(path);
+  const bool is_kept = !part.is_whole() && kept && kept->can_read(source, part.offset);
+  auto reader = is_kept ? std::move(kept) : std::make_unique<Reader>(source);
 
   const SF_INFO& info = reader->info();
   const sf_count_t first = reader->frame_at(part.offset);
@@ -187,10 +205,11 @@ Audio decode(const std::string& path, double max_seconds, const Part& part) {
   Audio audio;
   audio.sample_rate = info.samplerate;
   audio.is_cut = std::ssize(mono) > limit;
-  if (mono.empty()) user_error("{}: the audio file has no samples", path);
+  if (mono.empty()) user_error("{}: the audio file has no samples", source.shown());
   const sf_count_t promised = std::min(info.frames - first, wanted);
   if (!audio.is_cut && is_lossless(info) && std::ssize(mono) < promised && info.frames < kUnknownFrames)
-    user_error("{}: the file is damaged: {} of {} samples could be read", path, first + std::ssize(mono), info.frames);
+    user_error("{}: the file is damaged: {} of {} samples could be read", source.shown(), first + std::ssize(mono),
+               info.frames);
   if (audio.is_cut) mono = mono.first(static_cast<size_t>(limit));
   audio.samples = torch::empty({std::ssize(mono)}, torch::kFloat32);
   std::ranges::copy(mono, audio.samples.data_ptr<float>());

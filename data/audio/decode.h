@@ -1,6 +1,6 @@
 #pragma once
-// Reading audio files through libsndfile: wav, flac, ogg, opus, mp3, aiff, au, caf, w64 and what else it knows, by
-// content rather than by the file's name. Every failure is a UserError that names the file.
+// Reading recordings through libsndfile, files and members of tars alike: wav, flac, ogg, opus, mp3, aiff, au, caf, w64
+// and what else it knows, by content rather than by the name. Every failure is a UserError that names the recording.
 #include <torch/torch.h>
 
 #include <cmath>
@@ -8,15 +8,20 @@
 #include <limits>
 #include <string>
 
+#include "data/source.h"
+
 namespace usam::data::audio {
 
-// What a file's header says. `seconds` of a file whose header gives no length is measured by reading it through.
+// What a recording's header says. `seconds` of a file whose header gives no length is measured by reading it through.
 struct Info {
   int64_t sample_rate = 0;
   int64_t channels = 0;
   double seconds = 0;
 };
-Info probe(const std::string& path);
+Info probe(const AudioRef& audio);
+inline Info probe(const std::string& path) {
+  return probe(AudioRef{.path = path});
+}
 
 // A decoded file: the mean of its channels at its own rate.
 struct Audio {
@@ -34,13 +39,21 @@ struct Part {
   double seconds = std::numeric_limits<double>::infinity();
   bool is_whole() const { return offset == 0 && std::isinf(seconds); }
 };
+// What is read of a row's recording. A length of 0 is refused by its reader, but only after it was tried: what is wrong
+// with the file says more.
+Part part_of(const Row& row);
 
 // Decodes at most the first `max_seconds` of a file or of a part of it, in blocks: what a header claims is never
 // allocated. A part holds exactly the samples that stand there in the whole file. It is come to by seeking, or where a
 // format cannot seek exactly (mp3, gsm) by reading all that stands before it; a thread that reads the parts of such a
 // file in their order reads it once. Refused: what is no audio or has no samples, a part behind the end, rates outside
-// 1 kHz to 768 kHz, NaN, infinite or absurd samples (above 1e6), and lossless files that end before their header says.
-Audio decode(const std::string& path, double max_seconds = std::numeric_limits<double>::infinity(),
+// 1 kHz to 768 kHz, NaN, infinite or absurd samples (above 1e6), lossless files that end before their header says, and
+// what data/audio/bytes.h refuses. The offset in `source` is not looked at: `part` says what is read.
+Audio decode(const AudioRef& source, double max_seconds = std::numeric_limits<double>::infinity(),
              const Part& part = {});
+inline Audio decode(const std::string& path, double max_seconds = std::numeric_limits<double>::infinity(),
+                    const Part& part = {}) {
+  return decode(AudioRef{.path = path}, max_seconds, part);
+}
 
 }  // namespace usam::data::audio

@@ -5,11 +5,11 @@
 #include <cmath>
 #include <filesystem>
 
+#include "data/audio/bytes.h"
 #include "data/audio/decode.h"
 #include "data/audio/resample.h"
 #include "data/features/front_end.h"
 #include "src/base/error.h"
-#include "src/base/fs.h"
 #include "src/eval/html/markup.h"
 #include "src/io/png.h"
 
@@ -46,9 +46,7 @@ std::string escaped_url(const std::string& path) {
 }  // namespace
 
 ShownClip read_shown(const data::Row& row) {
-  data::audio::Part part;
-  if (row.audio().is_part) part = {row.audio().offset, row.seconds};
-  const auto audio = data::audio::decode(row.audio().path, kShownSeconds, part);
+  const auto audio = data::audio::decode(row.audio(), kShownSeconds, data::audio::part_of(row));
   return {data::audio::resample(audio.samples, static_cast<double>(audio.sample_rate), kShownRate), audio.seconds(),
           audio.is_cut, row};
 }
@@ -64,10 +62,12 @@ std::string wav_bytes(const torch::Tensor& samples, int64_t rate) {
 }
 
 std::string audio_uri(const ShownClip& clip) {
-  const auto size = static_cast<uintmax_t>(clip.samples.numel()) * 2;
-  if (!clip.is_cut && !clip.row.audio().is_part && std::filesystem::file_size(clip.row.audio().path) <= size) {
-    const std::string bytes = read_file(clip.row.audio().path);
-    if (const auto type = browser_type(bytes); !type.empty()) return eval::html::data_uri(type, bytes);
+  if (!clip.is_cut && !clip.row.audio().is_part) {
+    data::audio::Stretch file(clip.row.audio());
+    if (file.size() <= 2 * clip.samples.numel()) {
+      const std::string bytes = file.text();
+      if (const auto type = browser_type(bytes); !type.empty()) return eval::html::data_uri(type, bytes);
+    }
   }
   return eval::html::data_uri("audio/wav", wav_bytes(clip.samples, kShownRate));
 }

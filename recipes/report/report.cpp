@@ -82,10 +82,14 @@ Heard heard(const data::Row& row, const std::string& folder, int64_t& budget) {
     one.note = e.what();
     return one;
   }
-  if (std::ssize(one.audio) > budget) {
-    one.audio = audio_link(row, folder);
-  } else {
+  if (std::ssize(one.audio) <= budget) {
     budget -= std::ssize(one.audio);
+  } else if (row.audio().member.empty()) {
+    one.audio = audio_link(row, folder);
+  } else {  // no page can link into a tar
+    one.audio.clear();
+    one.note += fmt::format("{}The recording is {}; evaluate.report.audio_megabytes lets more into this page.",
+                            one.note.empty() ? "" : " ", row.audio().shown());
   }
   return one;
 }

@@ -31,7 +31,7 @@ class OneRow final : public data::Source {
 // The windows of a clip, or the clip itself. UserError: a file that cannot be read.
 std::vector<data::Row> windows_of(data::Row row, const std::optional<eval::WindowConfig>& config) {
   if (!config) return {row};
-  if (row.seconds <= 0) row.seconds = data::audio::probe(row.audio().path).seconds - row.audio().offset;
+  if (row.seconds <= 0) row.seconds = data::audio::probe(row.audio()).seconds - row.audio().offset;
   const data::WindowSource windows(std::make_shared<OneRow>(row), config->seconds, config->overlap);
   std::vector<data::Row> rows;
   for (int64_t i = 0; i < windows.size(); ++i) rows.push_back(windows.row(i));

@@ -13,6 +13,8 @@ namespace usam::data {
 class ManifestProblems {
  public:
   void add(std::string problem);
+  // So many more, of which only the number is known.
+  void add_unnamed(int64_t count) { count_ += count; }
   bool empty() const { return problems_.empty(); }
   // The first 100,000; count() knows of all.
   const std::vector<std::string>& all() const { return problems_; }
@@ -64,7 +66,7 @@ class Index {
   struct State;
   explicit Index(std::shared_ptr<State> state);
   int64_t size() const;
-  const std::vector<std::string>& files() const;  // absolute paths
+  const std::vector<std::string>& files() const;  // as the request names them
   FileSpan text(int64_t row) const;
   uint32_t check(int64_t row) const;
   int64_t line(int64_t row) const;
@@ -84,6 +86,8 @@ class Index {
   std::vector<int64_t> rows_of(uint64_t key_hash) const;
 
  private:
+  int64_t checked(int64_t row) const;
+
   std::shared_ptr<State> state_;
 };
 
@@ -93,7 +97,7 @@ class IndexBuilder {
   virtual ~IndexBuilder() = default;
   // UserError where the columns cannot take it (more than 2^31 rows, 32,767 tasks).
   virtual void add(const IndexRecord& record) = 0;
-  // A row that cannot be used, as a sentence; file and line are those of an IndexRecord.
+  // A row that cannot be used, as a sentence; file and line are those of an IndexRecord (line 0: the whole file).
   virtual void refuse(int32_t file, int64_t line, const std::string& sentence) = 0;
   // For the progress in the log: bytes read so far of how many.
   virtual void progress(int64_t done, int64_t total) = 0;

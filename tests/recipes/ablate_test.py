@@ -40,7 +40,8 @@ class Ablate(unittest.TestCase):
                 lines.append(json.dumps(dict(row, tags=[label]) if task == "MC" else row) + "\n")
             write_text(self.folder / f"{split}.jsonl", "".join(lines))
         return [*(f"data.{split}={self.folder}/{split}.jsonl" for split in ("train", "valid", "test")), "data.batch.rows=3", "trainer.max_steps=2",
-                "trainer.eval_every=2", "trainer.save_every=2", "init_from=[]", "recipe.llm.tokenizer.train.vocab_size=36", "evaluate.max_new_tokens=4"]
+                "trainer.eval_every=2", "trainer.save_every=2", "evaluate.max_new_tokens=4", "init_from=[]", 'recipe.llm.tokenizer.path=""',
+                "recipe.llm.tokenizer.train={type: bpe, vocab_size: 36, byte_fallback: false}"]
 
     def ablate(self, *arguments: object) -> subprocess.CompletedProcess:
         return call("run", "--output", self.out, "--bin", Path(os.environ["USAM_TRAIN"]).parent, *arguments)
@@ -55,9 +56,9 @@ class Ablate(unittest.TestCase):
         self.assertEqual(sorted(path.parent.name for path in self.out.glob("*/20")), ROWS)
         again = self.ablate("--seeds", "20", *overrides)
         self.assertEqual((again.returncode, again.stderr), (0, "17 runs, of which 17 are finished; 1 at a time\n"))
-        other = self.ablate("--seeds", "21", "--rows", "full", "seed=3")
+        other = self.ablate("--seeds", "21", "--rows", "full", "init_from=[]", "seed=3")
         self.assertEqual(other.returncode, 2)
-        self.assertRegex(other.stderr, r"^.*/out holds runs with \{.*\}, now asked for are \{\"overrides\": \[\"seed=3\"\], \"threads\": 1\}\. "
+        self.assertRegex(other.stderr, r"^.*/out holds runs with \{.*\}, now asked for are \{\"overrides\": \[\"init_from=\[\]\", \"seed=3\"\], \"threads\": 1\}\. "
                          r"Give another --output, or the same settings\.\n$")
         table = call("table.py", self.out)
         self.assertEqual([line.split()[1] for line in table.stdout.splitlines()[2:]], ROWS)

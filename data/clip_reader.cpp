@@ -64,10 +64,13 @@ class FileReader final : public ClipReader {
     Clip clip;
     const torch::Tensor samples = padded_to(wave, static_cast<int64_t>(std::ceil(min_seconds_ * rate)));
     clip.seconds = static_cast<double>(samples.numel()) / rate;
+    std::map<double, torch::Tensor> resampled;  // once for all streams of a rate
     for (const auto& stream : streams_) {
-      const torch::Tensor resampled = padded_to(audio::resample(samples, rate, stream.rate), stream.min_samples);
-      clip.samples[stream.name] = resampled.numel();
-      clip.features[stream.name] = (*stream.front_end)(resampled);
+      const auto [at_rate, is_new] = resampled.try_emplace(stream.rate);
+      if (is_new) at_rate->second = audio::resample(samples, rate, stream.rate);
+      const torch::Tensor heard = padded_to(at_rate->second, stream.min_samples);
+      clip.samples[stream.name] = heard.numel();
+      clip.features[stream.name] = (*stream.front_end)(heard);
     }
     return clip;
   }

@@ -3,19 +3,27 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "src/base/error.h"
 
 namespace usam::data {
 namespace {
 
-torch::Tensor pad(const std::vector<torch::Tensor>& items, const torch::Tensor& lengths_B) {
+// Items one below the other, the shorter ones followed by zeros; each byte is written once.
+torch::Tensor pad(const std::vector<torch::Tensor>& items, const std::vector<int64_t>& lengths) {
   std::vector<int64_t> shape = items.front().sizes().vec();
-  shape.front() = lengths_B.max().item<int64_t>();
+  shape.front() = *std::ranges::max_element(lengths);
   shape.insert(shape.begin(), std::ssize(items));
-  torch::Tensor padded = torch::zeros(shape, items.front().options());
-  for (size_t b = 0; b < items.size(); ++b)
-    padded[static_cast<int64_t>(b)].slice(0, 0, items[b].size(0)).copy_(items[b]);
+  torch::Tensor padded = torch::empty(shape, items.front().options());
+  const size_t row = padded.nbytes() / items.size();
+  auto* to = static_cast<std::byte*>(padded.data_ptr());
+  for (const torch::Tensor& item : items) {
+    const torch::Tensor contiguous = item.contiguous();
+    if (item.numel() > 0) std::memcpy(to, contiguous.data_ptr(), contiguous.nbytes());
+    if (row > contiguous.nbytes()) std::memset(to + contiguous.nbytes(), 0, row - contiguous.nbytes());
+    to += row;
+  }
   return padded;
 }
 
@@ -42,7 +50,7 @@ BatchField collate_field(const FieldSpec& spec, std::vector<torch::Tensor> items
   if (items.front().dim() == 0) {
     field.data = torch::stack(items);
   } else {
-    field.data = spec.layout == Layout::kPacked ? torch::cat(items) : pad(items, field.lengths_B);
+    field.data = spec.layout == Layout::kPacked ? torch::cat(items) : pad(items, lengths);
   }
   return field;
 }

@@ -2,6 +2,7 @@
 
 #include <soxr.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <new>
@@ -10,6 +11,9 @@
 
 namespace usam::data::audio {
 namespace {
+
+// soxr gives the same for blocks of any size, but moves all that it holds at every step of its own.
+constexpr size_t kBlock = 8192;
 
 struct Delete {
   void operator()(soxr_t resampler) const { soxr_delete(resampler); }
@@ -33,10 +37,15 @@ torch::Tensor resample(const torch::Tensor& samples, double from, double to) {
   const std::unique_ptr<soxr, Delete> resampler(soxr_create(from, to, 1, &error, nullptr, &quality, nullptr));
   check(error);
   float* out = output.data_ptr<float>();
-  size_t done = 0, flushed = 0;
-  if (count > 0) check(soxr_process(resampler.get(), input.data_ptr<float>(), count, nullptr, out, capacity, &done));
-  check(soxr_process(resampler.get(), nullptr, 0, nullptr, out + done, capacity - done, &flushed));
-  return output.slice(0, 0, static_cast<int64_t>(done + flushed)).clone();
+  size_t done = 0, got = 0;
+  for (size_t taken = 0, used = 0; taken < count; taken += used, done += got) {
+    const size_t block = std::min(kBlock, count - taken);
+    check(soxr_process(resampler.get(), input.data_ptr<float>() + taken, block, &used, out + done, capacity - done,
+                       &got));
+    if (used == 0) internal_error("soxr took none of {} samples", block);
+  }
+  check(soxr_process(resampler.get(), nullptr, 0, nullptr, out + done, capacity - done, &got));
+  return output.slice(0, 0, static_cast<int64_t>(done + got));
 }
 
 }  // namespace usam::data::audio

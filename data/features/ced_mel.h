@@ -1,5 +1,6 @@
 #pragma once
 #include "data/features/front_end.h"
+#include "data/features/mel_spectrum.h"
 
 namespace usam::data {
 
@@ -14,7 +15,7 @@ class CedMel final : public FrontEnd {
   bool is_spectrogram() const override { return true; }
 
  private:
-  torch::Tensor window_, filters_FM_;
+  MelSpectrum mels_;
 };
 
 }  // namespace usam::data

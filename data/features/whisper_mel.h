@@ -1,5 +1,6 @@
 #pragma once
 #include "data/features/front_end.h"
+#include "data/features/mel_spectrum.h"
 
 namespace usam::data {
 
@@ -17,7 +18,7 @@ class WhisperMel final : public FrontEnd {
 
  private:
   WhisperMelSpec spec_;
-  torch::Tensor window_, filters_MF_;
+  MelSpectrum mels_;
 };
 
 }  // namespace usam::data

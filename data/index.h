@@ -112,6 +112,10 @@ struct IndexRequest {
   std::function<void(IndexBuilder&)> build;
   // A row's key, read again: two keys of one hash are compared.
   std::function<std::string(const Index&, int64_t)> key;
+  // What else is wrong with rows (optional), also with those of an index that was found: refuses them (file, line,
+  // sentence) and returns their numbers.
+  using Refuse = std::function<void(int32_t, int64_t, const std::string&)>;
+  std::function<std::vector<int64_t>(const Index&, const Refuse&)> check;
   // Sets the length of rows that have none (optional). What it leaves at -1 is tried again at the next opening.
   std::function<void(Index&)> measure;
   // What the lengths depend on beside the files (folders of audio); other lengths that were measured are measured

@@ -214,8 +214,16 @@ std::shared_ptr<Index::State> ColumnBuilder::finish(ManifestProblems& problems, 
   state->files = request_.files;
   state->tasks = std::move(tasks_);
   for (size_t i = 0; i < kColumns; ++i) state->columns[i] = spools_[i].finish(kColumnKinds[i].type);
-  const std::vector<int64_t> repeated = repeated_keys(state);
-  if (!repeated.empty()) leave_out(*state, repeated);
+  std::vector<int64_t> left_out = repeated_keys(state);
+  if (request_.check) {
+    const auto refuse_row = [&](int32_t file, int64_t line, const std::string& sentence) {
+      refuse(file, line, sentence);
+    };
+    for (const int64_t row : request_.check(Index(state), refuse_row)) left_out.push_back(row);
+  }
+  std::ranges::sort(left_out);
+  left_out.erase(std::unique(left_out.begin(), left_out.end()), left_out.end());
+  if (!left_out.empty()) leave_out(*state, left_out);
 
   is_whole = refused_count_ == 0;
   std::ranges::stable_sort(refused_, {}, [](const Refused& r) { return std::pair(r.file, r.line); });

@@ -125,6 +125,7 @@ class Opening {
         return nullptr;
       }
       auto index = std::make_shared<Index>(state);
+      check(*index);
       measure(*index, *state);
       if (is_touched) store(*state, place, stamp_files(request_.path, request_.files));
       return index;
@@ -156,6 +157,13 @@ class Opening {
       return nullptr;
     }
     return state;
+  }
+
+  void check(const Index& index) const {
+    if (!request_.check) return;
+    request_.check(index, [&](int32_t file, int64_t line, const std::string& sentence) {
+      problems_.add(fmt::format("{}:{}: {}", request_.files.at(static_cast<size_t>(file)), line, sentence));
+    });
   }
 
   // Rows whose length nothing said; the number of those that were measured, now or earlier, stays.
@@ -225,7 +233,7 @@ class Opening {
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
       }
       std::string why;
-      if (has_waited && fs::exists(place)) {
+      if (fs::exists(place)) {  // stored since it was looked for
         if (auto index = load(place, why)) throw BuiltElsewhere{index};
       }
       return place;

@@ -95,14 +95,14 @@ std::string name_of(const std::string& source, const std::string& file) {
 
 }  // namespace
 
-std::vector<FileStamp> stamp_files(const std::string& source, const std::vector<std::string>& files) {
+std::vector<FileStamp> stamp_files(const std::string& source, const std::vector<std::string>& files, bool with_whole) {
   std::vector<FileStamp> stamps;
   int64_t total = 0;
   for (const std::string& path : files) {
     const File file(path);
     FileStamp stamp{name_of(source, path), file.size, file.changed_ns, sample_of(file, files.size()), ""};
     total += file.size;
-    if (file.size <= kWholeFile && total <= kWholeSource) stamp.whole = whole_of(file);
+    if (with_whole && file.size <= kWholeFile && total <= kWholeSource) stamp.whole = whole_of(file);
     stamps.push_back(std::move(stamp));
   }
   return stamps;

@@ -14,8 +14,9 @@ struct FileStamp {
   std::string sample, whole;
 };
 
-// UserError for a file that cannot be read.
-std::vector<FileStamp> stamp_files(const std::string& source, const std::vector<std::string>& files);
+// UserError for a file that cannot be read. The hash of all is left out where it is not wanted.
+std::vector<FileStamp> stamp_files(const std::string& source, const std::vector<std::string>& files,
+                                   bool with_whole = true);
 // What has changed since the stamps were taken, as a sentence, or nothing. `is_touched`: the bytes are the same, the
 // time of a file is another.
 std::string changed_since(const std::vector<FileStamp>& stamps, const std::string& source,

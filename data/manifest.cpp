@@ -1,89 +1,55 @@
 #include "data/manifest.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <filesystem>
 
 #include "data/audio/decode.h"
-#include "data/manifest_line.h"
 #include "src/base/error.h"
-#include "src/base/log.h"
 
 namespace usam::data {
-namespace {
 
-// Why a file that starts with these bytes is no manifest, or "".
-std::string wrong_encoding(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0x20u; };
-  if ((byte(0) == 0xff && byte(1) == 0xfe) || (byte(0) == 0xfe && byte(1) == 0xff) || byte(0) == 0 || byte(1) == 0)
-    return "the file is UTF-16 or UTF-32 text; save it as UTF-8";
-  if (byte(0) == 0x1f && byte(1) == 0x8b) return "the file is compressed; unpack it with gunzip";
-  return "";
+std::shared_ptr<Manifest> Manifest::open(const ManifestConfig& config, const ManifestOptions& options, SeenKeys& seen,
+                                         ManifestProblems& problems) {
+  const std::string& path = config.path.value;
+  std::shared_ptr<RowText> text;
+  try {
+    text = open_row_text(path);
+    if (path.ends_with(".gz"))
+      text =
+          derive_text({path, {path}, "gz 1", options.index_dir, [&](const TextSink& sink) { unpack_gz(path, sink); }});
+  } catch (const UserError& reason) {
+    problems.add(text ? std::string(reason.what())
+                      : fmt::format("{}: the manifest cannot be read: {}", path, reason.what()));
+    return std::shared_ptr<Manifest>(new Manifest(config, options.source));
+  }
+  return open_text(config, std::move(text), {path}, options, seen, problems);
 }
 
-std::string_view without_mark(std::string_view text) {
-  return text.substr(0, 3) == "\xef\xbb\xbf" ? text.substr(3) : text;
+std::shared_ptr<Manifest> Manifest::open_text(const ManifestConfig& config, std::shared_ptr<RowText> text,
+                                              const std::vector<std::string>& files, const ManifestOptions& options,
+                                              SeenKeys& seen, ManifestProblems& problems) {
+  std::shared_ptr<Manifest> manifest(new Manifest(config, options.source));
+  if (!text) return manifest;  // what is wrong was said
+  manifest->text_ = std::move(text);
+  if (const auto wrong = wrong_encoding(manifest->text_->read(0, 2)); !wrong.empty()) {
+    problems.add(fmt::format("{}: {}", config.path.value, wrong));
+    return manifest;
+  }
+  manifest->format_ = detect_format(*manifest->text_, find_dialect(config.format));
+  IndexRequest request;
+  request.files = files;
+  request.reader = fmt::format("rows 1 {} {}", manifest->format_.dialect->name,
+                               manifest->format_.layout == RowLayout::kList ? "list" : "lines");
+  request.build = [&](IndexBuilder& builder) { read_rows(*manifest->text_, manifest->format_, builder); };
+  manifest->open_rows(std::move(request), options, seen, problems);
+  seen.add(manifest);
+  return manifest;
 }
-
-}  // namespace
-
-// The bytes of a file, mapped read-only.
-class Manifest::Mapping {
- public:
-  // UserError: the reason alone.
-  explicit Mapping(const std::string& path) {
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) throw UserError(std::strerror(errno));
-    struct stat info{};
-    const bool regular = fstat(file, &info) == 0 && S_ISREG(info.st_mode);
-    if (regular && info.st_size > 0) {
-      size_ = static_cast<size_t>(info.st_size);
-      data_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
-    }
-    close(file);
-    if (!regular) throw UserError("not a file");
-    if (data_ == MAP_FAILED) throw UserError("cannot be mapped into memory");
-  }
-  ~Mapping() {
-    if (size_ > 0) munmap(data_, size_);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  std::string_view text() const { return {static_cast<const char*>(data_), size_}; }
-
- private:
-  void* data_ = nullptr;
-  size_t size_ = 0;
-};
-
-Manifest::Manifest(std::string path, int64_t source)
-    : path_(std::move(path)),
-      folder_(std::filesystem::absolute(path_).parent_path().lexically_normal().string()),
-      source_(source) {}
 
 std::shared_ptr<Manifest> Manifest::open(const std::string& path, const ManifestOptions& options, SeenKeys& seen,
                                          ManifestProblems& problems) {
-  std::shared_ptr<Manifest> manifest(new Manifest(path, options.source));
-  try {
-    manifest->mapping_ = std::make_shared<Mapping>(path);
-  } catch (const UserError& reason) {
-    problems.add(fmt::format("{}: the manifest cannot be read: {}", path, reason.what()));
-    return manifest;
-  }
-  if (const auto wrong = wrong_encoding(manifest->mapping_->text()); !wrong.empty()) {
-    problems.add(fmt::format("{}: {}", path, wrong));
-    return manifest;
-  }
-  manifest->index_lines(options, seen, problems);
-  if (problems.empty()) manifest->measure_missing();
-  return manifest;
+  ManifestConfig config;
+  config.path.value = path;
+  return open(config, options, seen, problems);
 }
 
 std::shared_ptr<Manifest> Manifest::open(const std::string& path, const ManifestOptions& options) {
@@ -94,86 +60,22 @@ std::shared_ptr<Manifest> Manifest::open(const std::string& path, const Manifest
   return manifest;
 }
 
-void Manifest::index_lines(const ManifestOptions& options, SeenKeys& seen, ManifestProblems& problems) {
-  const std::string_view text = mapping_->text();
-  int64_t number = 0;
-  bool any = false;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    ++number;
-    const std::string_view line = without_mark(text.substr(begin, end - begin));
-    if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
-      any = true;
-      add_line(line, number, options, seen, problems);
-    }
-    begin = end + 1;
-  }
-  if (!any) problems.add(fmt::format("{}: the manifest holds no row", path_));
-}
-
-bool Manifest::add_line(std::string_view text, int64_t number, const ManifestOptions& options, SeenKeys& seen,
-                        ManifestProblems& problems) {
-  const auto refuse = [&](const std::string& reason) {
-    problems.add(fmt::format("{}:{}: {}", path_, number, reason));
-    return false;
+Row Manifest::row_at(const Index& index, int64_t number) const {
+  const auto changed = [&](const std::string& how) {
+    user_error("{}: the manifest changed while it was in use: {}", index.place(number), how);
   };
-  if (text.size() > UINT32_MAX) return refuse("the line is longer than 4 GiB");
-  ManifestLine line;
-  if (const auto problem = parse_manifest_line(text, line)) return refuse(*problem);
-  if (!options.tasks.empty() && line.prompt.empty() && !options.tasks.contains(line.task)) {
-    std::string known;
-    for (const auto& task : options.tasks) known += (known.empty() ? "" : ", ") + task;
-    return refuse(fmt::format("unknown task '{}'; the recipe has prompts for: {}", line.task, known));
+  const FileSpan span = index.text(number);
+  std::string text;
+  try {
+    text = text_->read(span.begin, span.bytes);
+  } catch (const UserError& reason) {
+    user_error("{}: the manifest cannot be read: {}", index.place(number), reason.what());
   }
-  const auto [earlier, is_new] = seen.try_emplace(line.key, path_, number);
-  if (!is_new)
-    return refuse(
-        fmt::format("key '{}' stands in {}:{} already", line.key, earlier->second.first, earlier->second.second));
-  entries_.push_back({static_cast<uint64_t>(text.data() - mapping_->text().data()), static_cast<uint32_t>(text.size()),
-                      static_cast<uint32_t>(number), line.seconds});
-  return true;
-}
-
-std::string Manifest::audio_path(const std::string& wav) const {
-  return (std::filesystem::path(folder_) / wav).lexically_normal().string();
-}
-
-Row Manifest::row(int64_t index) const {
-  const Entry& entry = entries_.at(static_cast<size_t>(index));
+  if (std::ssize(text) != span.bytes) changed("it ends before this row");
+  if (text_check(text) != index.check(number)) changed("other text stands where this row stood");
   ManifestLine line;
-  if (const auto problem = parse_manifest_line(mapping_->text().substr(entry.offset, entry.bytes), line))
-    user_error("{}:{}: the manifest changed while it was in use: {}", path_, entry.line, *problem);
-  Row row;
-  row.key = std::move(line.key);
-  row.audios.resize(1);
-  row.audio().path = audio_path(line.wav);
-  row.audio().is_part = line.offset >= 0;
-  row.audio().offset = std::max(line.offset, 0.0);
-  row.task = std::move(line.task);
-  row.prompt = std::move(line.prompt);
-  row.references = split_references(line.label);
-  row.tags = std::move(line.tags);
-  row.seconds = entry.seconds;
-  row.source = source_;
-  row.line = entry.line;
-  return row;
-}
-
-void Manifest::measure_missing() {
-  int64_t measured = 0;
-  for (int64_t i = 0; i < size(); ++i) {
-    Entry& entry = entries_[static_cast<size_t>(i)];
-    if (entry.seconds >= 0) continue;
-    entry.seconds = 0;
-    ++measured;
-    try {
-      const Row measured_row = row(i);
-      entry.seconds = std::max(audio::probe(measured_row.audio()).seconds - measured_row.audio().offset, 0.0);
-    } catch (const UserError&) {
-      // Reading the sample will fail too, under `data.on_error`.
-    }
-  }
-  if (measured > 0) log::info("{}: the lengths of {} rows without 'dur' were read from their files", path_, measured);
+  if (const auto problem = format_.dialect->parse(text, line, true)) changed(*problem);
+  return row_of(std::move(line), index, number);
 }
 
 std::vector<std::string> check_audio(const Source& source, int64_t at_most) {

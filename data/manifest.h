@@ -1,63 +1,41 @@
 #pragma once
 #include <memory>
-#include <set>
 #include <string>
-#include <string_view>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
-#include "data/index.h"
-#include "data/source.h"
+#include "data/row_reader.h"
+#include "data/sources/indexed.h"
 
 namespace usam::data {
 
-// Keys seen so far with where they stand, to refuse a key that stands twice; only needed while manifests are opened.
-using SeenKeys = std::unordered_map<std::string, std::pair<std::string, int64_t>>;
-
-struct ManifestOptions {
-  std::set<std::string> tasks;  // the tasks that rows may name; empty: any. A row with its own prompt may name any.
-  int64_t source = 0;           // becomes Row::source
-};
-
-// A JSONL manifest, mapped into memory: one JSON object a line (see manifest_line.h), blank lines ignored, CRLF and a
-// UTF-8 byte order mark accepted. Rows are parsed again when they are asked for; only offsets and durations are kept.
-class Manifest final : public Source {
+// Rows of text, each a JSON object in one of the dialects (data/dialects.h): one a line (blank lines ignored, CRLF and
+// a UTF-8 byte order mark accepted), or the elements of a list; compressed where the name ends in .gz. Rows are read
+// again when they are asked for; the index keeps where they stand.
+class Manifest final : public IndexedSource {
  public:
-  // Opens and checks a manifest. Every line that cannot be used is added to `problems` as `file:line: sentence`, and so
-  // is a file that cannot be read or holds no row. A row without `dur` gets its file's length from the header, from
-  // `offset` on; where that cannot be read it counts as 0 s, and decoding it will say why. A `dur` of 0 is accepted
-  // here and refused when the sample is read, so that one such row falls under data.on_error.
+  // Opens and checks a manifest. Every row that cannot be used is added to `problems` as `file:line: sentence`, and so
+  // is a file that cannot be read or holds no row. A row without a length gets its file's from the header, from
+  // `offset` on; where that cannot be read it counts as 0 s, and decoding it will say why. A length of 0 is accepted
+  // here and refused when the sample is read, so that one such row falls under data.on_error. Adds itself to `seen`.
+  static std::shared_ptr<Manifest> open(const ManifestConfig& config, const ManifestOptions& options, SeenKeys& seen,
+                                        ManifestProblems& problems);
   static std::shared_ptr<Manifest> open(const std::string& path, const ManifestOptions& options, SeenKeys& seen,
                                         ManifestProblems& problems);
   // The same for one manifest by itself; throws UserError with all its problems.
   static std::shared_ptr<Manifest> open(const std::string& path, const ManifestOptions& options = {});
+  // Rows that were joined from other files: their text, which is of `files`, in a dialect. Without a text (what is
+  // wrong was said) it has no rows.
+  static std::shared_ptr<Manifest> open_text(const ManifestConfig& config, std::shared_ptr<RowText> text,
+                                             const std::vector<std::string>& files, const ManifestOptions& options,
+                                             SeenKeys& seen, ManifestProblems& problems);
 
-  int64_t size() const override { return static_cast<int64_t>(entries_.size()); }
-  Row row(int64_t index) const override;
-  double seconds(int64_t index) const override { return entries_.at(static_cast<size_t>(index)).seconds; }
-  std::string name() const override { return path_; }
+ protected:
+  Row row_at(const Index& index, int64_t row) const override;
 
  private:
-  struct Entry {
-    uint64_t offset;
-    uint32_t bytes;
-    uint32_t line;
-    double seconds;
-  };
-  class Mapping;
-
-  Manifest(std::string path, int64_t source);
-  void index_lines(const ManifestOptions& options, SeenKeys& seen, ManifestProblems& problems);
-  bool add_line(std::string_view text, int64_t line, const ManifestOptions& options, SeenKeys& seen,
-                ManifestProblems& problems);
-  std::string audio_path(const std::string& wav) const;
-  void measure_missing();
-
-  std::string path_, folder_;
-  int64_t source_;
-  std::shared_ptr<Mapping> mapping_;
-  std::vector<Entry> entries_;
+  using IndexedSource::IndexedSource;
+  std::shared_ptr<RowText> text_;
+  RowFormat format_;
 };
 
 // What is wrong with the audio of a source, a sentence a row (`file:line: key: reason`): every header is opened, and

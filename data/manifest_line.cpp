@@ -3,27 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
+#include <array>
 
-#include "src/base/json.h"
+#include "data/json_row.h"
 
 namespace usam::data {
 namespace {
 
-constexpr int kMaxDepth = 64;
-constexpr size_t kMaxText = 65536;   // bytes of a label or prompt: more is a broken export, not a transcript
-constexpr double kMaxSeconds = 1e6;  // 11 days: more is a unit mistake or garbage
-
-bool is_blank(std::string_view text) {
-  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
-}
-
-std::string_view trim(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
+constexpr std::array<std::string_view, 8> kNames = {"key", "wav", "label", "task", "dur", "offset", "tags", "prompt"};
 
 std::vector<std::string> split_tags(std::string_view text) {
   std::vector<std::string> tags;
@@ -73,15 +60,14 @@ class LineHandler {
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& e) {
-    std::string reason =
-        e.what();  // "[json.exception...] parse error at line 1, column 9: syntax error ... - REASON; last read: ..."
-    if (const auto at = reason.find(" - "); at != std::string::npos) reason.erase(0, at + 3);
-    if (const auto at = reason.find("] "); at != std::string::npos) reason.erase(0, at + 2);
-    reason.resize(std::min(reason.find("; last read"), reason.size()));
-    return fail(fmt::format("not valid JSON at column {}: {}", position, reason));
+    return fail(json_problem(position, e.what()));
   }
 
   bool has(std::string_view name) const { return std::find(names_.begin(), names_.end(), name) != names_.end(); }
+  bool has_unknown() const {
+    return std::ranges::any_of(names_,
+                               [](const std::string& n) { return std::ranges::find(kNames, n) == kNames.end(); });
+  }
 
  private:
   bool fail(std::string sentence) {
@@ -100,14 +86,14 @@ class LineHandler {
     } else if (in_tags_) {
       return fail(fmt::format("'tags' must be a list of texts, found {} in it", what));
     }
-    if (++depth_ > kMaxDepth) return fail(fmt::format("nested more than {} levels deep", kMaxDepth));
+    if (++depth_ > kMaxRowDepth) return fail(fmt::format("nested more than {} levels deep", kMaxRowDepth));
     return true;
   }
   bool number(double v) {
     double* field = depth_ == 1 ? known_number() : nullptr;
     if (!field) return value("a number");
     *field = v;
-    return check_seconds(v, fmt::format("{}", v));
+    return !(problem = problem_of_seconds(name_, v, fmt::format("{}", v)));
   }
   // Any value that is not what a known name wants.
   bool value(const char* found) {
@@ -124,34 +110,22 @@ class LineHandler {
   }
   bool known_string(std::string& text) {
     std::string* field = name_ == "key"      ? &line_.key
-                         : name_ == "wav"    ? &line_.wav
+                         : name_ == "wav"    ? &line_.wavs.emplace_back()
                          : name_ == "label"  ? &line_.label
                          : name_ == "task"   ? &line_.task
                          : name_ == "prompt" ? &line_.prompt
                                              : nullptr;
     if (field) {
-      if (text.find('\0') != std::string::npos) return fail(fmt::format("'{}' holds a NUL character", name_));
-      if (text.size() > kMaxText)
-        return fail(fmt::format("'{}' has {} bytes, at most {} are accepted", name_, text.size(), kMaxText));
-      if (is_blank(text) && name_ != "prompt") return fail(fmt::format("'{}' is empty", name_));
+      if ((problem = problem_of_text(name_, text, name_ == "prompt"))) return false;
       *field = std::move(text);
     } else if (name_ == "tags") {
       line_.tags = split_tags(text);
     } else if (double* number = known_number()) {
-      const auto digits = trim(text);
-      const auto end = digits.data() + digits.size();
-      const auto parsed = std::from_chars(digits.data(), end, *number);
-      if (parsed.ec != std::errc() || parsed.ptr != end)
-        return fail(fmt::format("'{}' must be a number of seconds, found '{}'", name_, text));
-      return check_seconds(*number, text);
+      return !(problem = read_seconds(name_, text, *number));
     }
     return true;
   }
   double* known_number() { return name_ == "dur" ? &line_.seconds : name_ == "offset" ? &line_.offset : nullptr; }
-  bool check_seconds(double seconds, const std::string& shown) {
-    if (std::isfinite(seconds) && seconds >= 0 && seconds <= kMaxSeconds) return true;
-    return fail(fmt::format("'{}' must be from 0 to {} seconds, found {}", name_, kMaxSeconds, shown));
-  }
 
   ManifestLine& line_;
   std::vector<std::string> names_;
@@ -162,13 +136,18 @@ class LineHandler {
 
 }  // namespace
 
-std::optional<std::string> parse_manifest_line(std::string_view text, ManifestLine& line) {
+std::optional<std::string> parse_manifest_line(std::string_view text, ManifestLine& line, bool with_extra) {
   line = ManifestLine();
   LineHandler handler(line);
   Json::sax_parse(text.begin(), text.end(), &handler);
   if (handler.problem) return handler.problem;
-  for (const char* name : {"key", "wav", "label", "task"}) {
+  for (const char* name : {"key", "wav", "label"}) {
     if (!handler.has(name)) return fmt::format("'{}' is missing", name);
+  }
+  if (with_extra && handler.has_unknown()) {
+    Json row = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    for (const std::string_view name : kNames) row.erase(std::string(name));
+    line.extra = row.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
   return std::nullopt;
 }

@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <set>
 
-#include "data/manifest.h"
+#include "data/sources/open.h"
 #include "src/base/error.h"
 
 namespace usam {
@@ -76,7 +76,7 @@ void Inputs::add_folder(const std::string& folder) {
 }
 
 void Inputs::add_manifest(const std::string& path) {
-  const auto manifest = data::Manifest::open(path);
+  const auto manifest = data::open_manifests({{.path = {path}, .task = asked_.task}});
   for (int64_t i = 0; i < manifest->size(); ++i) {
     auto row = manifest->row(i);
     if (!asked_.task.empty()) row.task = asked_.task;

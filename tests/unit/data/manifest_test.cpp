@@ -80,12 +80,12 @@ TEST(Manifest, ReadsRows) {
   ASSERT_EQ(manifest->size(), 3);
   const Row a = manifest->row(0), b = manifest->row(1), c = manifest->row(2);
   EXPECT_EQ(a.key, "a");
-  EXPECT_EQ(a.audio, (folder.path() / "a.wav").string());
+  EXPECT_EQ(a.audio().path, (folder.path() / "a.wav").string());
   EXPECT_EQ(a.references, (std::vector<std::string>{"one", "two"}));
   EXPECT_EQ(a.seconds, 2.5);
   EXPECT_EQ(a.line, 1);
   EXPECT_EQ(a.source, 4);
-  EXPECT_EQ(b.audio, "/abs/b.wav");
+  EXPECT_EQ(b.audio().path, "/abs/b.wav");
   EXPECT_EQ(b.prompt, "What?<audio>");
   EXPECT_EQ(b.tags, (std::vector<std::string>{"piano", "slow"}));
   EXPECT_EQ(b.line, 4);

@@ -1,0 +1,199 @@
+#include "data/row_text.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "data/index.h"
+#include "data/index_stamp.h"
+#include "src/base/error.h"
+#include "src/base/log.h"
+#include "src/base/text.h"
+#include "src/io/atomic_file.h"
+
+namespace usam::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kInMemory = size_t{32} << 20, kMostInMemory = size_t{4} << 30, kPiece = 1 << 20;
+
+class FileText final : public RowText {
+ public:
+  explicit FileText(const std::string& path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (file_ < 0) throw UserError(std::strerror(errno));
+    struct stat info{};
+    if (fstat(file_, &info) == 0 && S_ISREG(info.st_mode)) {
+      size_ = info.st_size;
+      return;
+    }
+    close(file_);
+    throw UserError("not a file");
+  }
+  ~FileText() override { close(file_); }
+  int64_t size() const override { return size_; }
+  size_t read(int64_t begin, char* to, size_t count) const override {
+    size_t done = 0;
+    while (done < count) {
+      const ssize_t got =
+          pread(file_, to + done, std::min<size_t>(count - done, 1 << 30), begin + static_cast<off_t>(done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) throw UserError(std::strerror(errno));
+      if (got == 0) break;
+      done += static_cast<size_t>(got);
+    }
+    return done;
+  }
+
+ private:
+  int file_;
+  int64_t size_ = 0;
+};
+
+class MemoryText final : public RowText {
+ public:
+  explicit MemoryText(std::string text) : text_(std::move(text)) {}
+  int64_t size() const override { return std::ssize(text_); }
+  size_t read(int64_t begin, char* to, size_t count) const override {
+    if (begin < 0 || begin >= size()) return 0;
+    return text_.copy(to, count, static_cast<size_t>(begin));
+  }
+
+ private:
+  std::string text_;
+};
+
+// Keeps a text in memory until it is long, then in the first place that takes it.
+class Keeper {
+ public:
+  Keeper(const DerivedText& request, std::vector<std::string> places) : request_(request), places_(std::move(places)) {}
+
+  void add(std::string_view piece) {
+    if (file_) return write(piece);
+    text_ += piece;
+    if (text_.size() > kInMemory && !places_.empty()) {
+      open_file();
+    } else if (text_.size() > kMostInMemory) {
+      user_error("{}: what is made of it takes more than {}, and no folder can keep it; name one as data.index_dir",
+                 request_.path, human_bytes(static_cast<int64_t>(kMostInMemory)));
+    }
+  }
+
+  std::shared_ptr<RowText> finish() {
+    if (!file_) return row_text_of(std::move(text_));
+    file_->commit();
+    log::info("{}: what is made of it is kept in {}", request_.path, place_);
+    return open_row_text(place_);
+  }
+
+ private:
+  void open_file() {
+    std::string why;
+    for (const std::string& place : places_) {
+      try {
+        std::error_code ignored;
+        fs::create_directories(fs::path(place).parent_path(), ignored);
+        file_ = std::make_unique<io::AtomicFile>(place);
+        place_ = place;
+        const std::string begin = std::exchange(text_, "");
+        return write(begin);
+      } catch (const UserError& e) {
+        why = e.what();
+      }
+    }
+    places_.clear();
+    log::warn("{}: what is made of it is held in memory: {}", request_.path, why);
+  }
+  // A disk that fills up meanwhile is an end: what was written may be more than memory holds.
+  void write(std::string_view piece) { file_->write(piece.data(), piece.size()); }
+
+  const DerivedText& request_;
+  std::vector<std::string> places_;
+  std::unique_ptr<io::AtomicFile> file_;
+  std::string place_, text_;
+};
+
+// Removes what was made of an earlier state of the source.
+void remove_older(const std::string& place, const std::string& prefix) {
+  std::error_code ignored;
+  const fs::path folder = fs::path(place).parent_path();
+  for (fs::directory_iterator entry(folder, ignored), end; !ignored && entry != end; entry.increment(ignored)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with(prefix) && name.ends_with(".usam-rows") && entry->path() != place)
+      fs::remove(entry->path(), ignored);
+  }
+}
+
+}  // namespace
+
+std::string RowText::read(int64_t begin, int64_t bytes) const {
+  std::string text(static_cast<size_t>(std::max<int64_t>(std::min(bytes, size() - begin), 0)), '\0');
+  text.resize(read(begin, text.data(), text.size()));
+  return text;
+}
+
+std::shared_ptr<RowText> open_row_text(const std::string& path) {
+  return std::make_shared<FileText>(path);
+}
+
+std::shared_ptr<RowText> row_text_of(std::string text) {
+  return std::make_shared<MemoryText>(std::move(text));
+}
+
+std::shared_ptr<RowText> derive_text(const DerivedText& request) {
+  const std::string made_of = to_json(stamp_files(request.path, request.files, false)).dump() + request.maker;
+  const std::string ending = fmt::format("-{:016x}.usam-rows", key_hash(made_of));
+  auto places = index_places(request.path, request.folder, ending);
+  for (const std::string& place : places) {
+    if (fs::exists(place)) return open_row_text(place);
+  }
+  Keeper keeper(request, places);
+  request.make([&](std::string_view piece) { keeper.add(piece); });
+  auto text = keeper.finish();
+  for (const std::string& place : places) {
+    const std::string name = fs::path(place).filename().string();
+    if (fs::exists(place)) remove_older(place, name.substr(0, name.size() - ending.size() + 1));
+  }
+  return text;
+}
+
+void unpack_gz(const std::string& path, const TextSink& sink) {
+  const auto file = open_row_text(path);
+  z_stream stream{};
+  if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK) internal_error("zlib cannot begin to unpack");
+  const std::unique_ptr<z_stream, decltype(&inflateEnd)> end(&stream, inflateEnd);
+  std::string in(kPiece, '\0'), out(kPiece, '\0');
+  bool is_between = true, is_first = true;  // between two members
+  for (int64_t begin = 0;;) {
+    stream.avail_in = static_cast<uInt>(file->read(begin, in.data(), in.size()));
+    stream.next_in = reinterpret_cast<Bytef*>(in.data());
+    begin += stream.avail_in;
+    if (stream.avail_in == 0) break;
+    while (stream.avail_in > 0) {
+      if (is_between && !is_first && *stream.next_in == 0) {  // tapes and some tools fill up with zeros
+        ++stream.next_in, --stream.avail_in;
+        continue;
+      }
+      stream.next_out = reinterpret_cast<Bytef*>(out.data());
+      stream.avail_out = static_cast<uInt>(out.size());
+      const int state = inflate(&stream, Z_NO_FLUSH);
+      if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR) {
+        if (is_first && stream.total_out == 0)
+          user_error("{}: the file is no gzip file, though its name ends in .gz", path);
+        user_error("{}: the compressed file is damaged: {}", path, stream.msg ? stream.msg : "it cannot be unpacked");
+      }
+      sink({out.data(), out.size() - stream.avail_out});
+      is_between = state == Z_STREAM_END;
+      if (is_between) is_first = false, inflateReset(&stream);
+    }
+  }
+  if (!is_between || is_first) user_error("{}: the compressed file is cut off; copy it again", path);
+}
+
+}  // namespace usam::data

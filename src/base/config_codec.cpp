@@ -126,7 +126,10 @@ void Codec<Path>::parse(const ConfigNode& node, ParseContext& ctx, Path& value) 
   value.value = (folder / node.text).lexically_normal().string();
   if (!ctx.field() || !ctx.field()->is_must_exist || ctx.is_offline()) return;
   std::error_code error;
-  if (!fs::exists(value.value, error)) {
+  // What stands for several files is judged by who expands it.
+  const bool is_pattern =
+      value.value.find_first_of("*?[{") != std::string::npos || value.value.find("_OP_") != std::string::npos;
+  if (!is_pattern && !fs::exists(value.value, error)) {
     ctx.fail(node.mark, fmt::format("'{}': '{}' does not exist", ctx.key(), value.value));
   }
 }

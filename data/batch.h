@@ -1,8 +1,10 @@
 #pragma once
 #include <torch/torch.h>
 
+#include <array>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,10 +31,12 @@ struct BatchField {
   std::vector<torch::Tensor> items;  // kList
 };
 
-// Where training stands in the data: the next micro-batch to be consumed is number `micro_batch` of `epoch`.
+// Where training stands in the data: the next micro-batch to be consumed is number `micro_batch` of `epoch`, which
+// belongs to `phase` of the curriculum.
 struct Cursor {
   int64_t epoch = 0;
   int64_t micro_batch = 0;
+  int64_t phase = 0;
   bool operator==(const Cursor&) const = default;
 };
 
@@ -53,20 +57,35 @@ struct Batch {
   int64_t epoch_size = 0;     // micro-batches of this epoch over all ranks
   double audio_seconds = 0;
   std::map<std::string, BatchField> fields;
-  std::vector<Skipped> skipped;  // its samples that could not be used
+  std::vector<Skipped> skipped;         // its samples that could not be used
+  std::map<std::string, int64_t> seen;  // samples by "source/NAME" and by "task/NAME"
 
   int64_t size() const { return static_cast<int64_t>(keys.size()); }
   const BatchField& field(const std::string& name) const { return fields.at(name); }
   Batch to(torch::Device device) const;
 };
 
+// What a ClipMemory files a clip under.
+using ClipKey = std::array<int64_t, 2>;
+
 // A decoded clip after the front ends: what make_example() sees. Features are time-first: (T, F) or (samples).
 struct Clip {
   double seconds = 0;                             // of the audio as used (after truncation)
   std::map<std::string, torch::Tensor> features;  // by stream name
   std::map<std::string, int64_t> samples;         // at each stream's rate, padding to the minimum included
-  std::optional<uint64_t>
-      draw;  // training: a number drawn for (seed, epoch, key, copy), for what the recipe randomises
+  // training: a number drawn for (seed, epoch, key, copy), for what the recipe randomises
+  std::optional<uint64_t> draw;
+  bool is_truncated = false;    // cut to the longest that is allowed
+  bool is_misdeclared = false;  // the manifest's duration is wrong by more than 0.1 s and 5 %
+
+  // data.long_audio: window: a clip longer than one window as overlapping windows, featurised each as a clip of its own
+  // that begins `start` seconds after this one; `features` and `samples` above are empty then.
+  std::vector<Clip> windows;
+  double start = 0;
+  bool is_windowed = false;
+
+  std::optional<ClipKey> key;                     // with a ClipMemory
+  std::map<std::string, torch::Tensor> recalled;  // by stream name: what the memory has of it
 };
 
 // One sample's fields, before collation: tensors whose first axis is the one that is padded or packed.
@@ -86,6 +105,20 @@ struct SampleLength {
   int64_t text_tokens = 0;
 };
 
+// What a recipe keeps of clips from one pass over the data to the next, so that they need not be read again. Called by
+// loader threads, concurrently.
+class ClipMemory {
+ public:
+  virtual ~ClipMemory() = default;
+  // A pass over the data begins: what other processes have kept meanwhile is seen from here on.
+  virtual void begin_pass() = 0;
+  // Fills in the key of the row's clip and what is kept of it. True: that is all that make_example() needs, `seconds`
+  // and what was done to the clip included. `how`: whatever else the clip depends on, as text.
+  virtual bool recall(const Row& row, const std::string& how, Clip& clip) const = 0;
+  // What is kept and where, for the log.
+  virtual std::string summary() const = 0;
+};
+
 // Everything data/ needs to know of a recipe, as plain things: no task, no model.
 struct DataPlan {
   std::vector<Stream> streams;
@@ -93,6 +126,8 @@ struct DataPlan {
   std::vector<FieldSpec> fields;
   std::function<SampleLength(const Row&, double seconds)> length;
   std::function<Example(const Row&, const Clip&)> make_example;  // called by loader threads, concurrently
+  std::shared_ptr<ClipMemory> memory;                            // null: every clip is read
+  bool takes_windows = false;                                    // make_example knows Clip::windows
 };
 
 }  // namespace usam::data

@@ -11,7 +11,7 @@ namespace usam::data {
 
 // A micro-batch on its way.
 struct Loader::Slot {
-  std::span<const Visit> visits;
+  std::vector<Visit> visits;
   Batch batch;
   std::vector<Sample> samples;
   std::vector<bool> is_loaded;  // of each sample
@@ -22,7 +22,8 @@ struct Loader::Slot {
 };
 
 Loader::Loader(std::shared_ptr<const DataSet> data, Slice slice)
-    : data_(std::move(data)), slice_(slice), plan_(data_->plan(slice.start.epoch)) {
+    : data_(std::move(data)), slice_(slice), plan_(data_->plan(slice.start.epoch, slice.start.phase)) {
+  if (const auto& memory = data_->recipe_plan().memory) memory->begin_pass();
   const int64_t start = slice_.start.micro_batch, size = plan_->size();
   if (start > size)
     user_error(
@@ -65,7 +66,7 @@ void Loader::start_threads(int64_t count) {
 
 std::shared_ptr<Loader::Slot> Loader::make_slot() {
   auto slot = std::make_shared<Slot>();
-  slot->batch.cursor = {slice_.start.epoch, next_index_};
+  slot->batch.cursor = {slice_.start.epoch, next_index_, slice_.start.phase};
   slot->batch.epoch_size = plan_->size();
   if (next_index_ < plan_->size()) slot->visits = plan_->micro_batch(next_index_);
   slot->samples.resize(slot->visits.size());
@@ -95,7 +96,7 @@ std::shared_ptr<Loader::Slot> Loader::claim(std::unique_lock<std::mutex>& lock, 
 }
 
 void Loader::load_sample(Slot& slot, size_t sample) {
-  slot.samples[sample] = data_->load(slot.visits[sample], slot.batch.cursor.epoch);
+  slot.samples[sample] = data_->load(slot.visits[sample], slot.batch.cursor.epoch, std::ssize(slot.visits));
 }
 
 // Collates what was loaded.
@@ -107,6 +108,8 @@ void Loader::finish(Slot& slot) {
     if (sample.state != Sample::State::kReady) continue;
     slot.batch.keys.push_back(sample.key);
     slot.batch.rows.push_back(slot.visits[i].row);
+    ++slot.batch.seen["source/" + data_->share_of(slot.visits[i].row)];
+    ++slot.batch.seen["task/" + sample.task];
     slot.batch.audio_seconds += sample.seconds;
     examples.push_back(std::move(sample.example));
   }
@@ -190,6 +193,8 @@ void Loader::count(const Slot& slot) {
     counts_.too_long += sample.state == Sample::State::kTooLong;
     counts_.truncated += sample.is_truncated;
     counts_.misdeclared += sample.is_misdeclared;
+    counts_.windowed += sample.is_windowed;
+    counts_.recalled += sample.is_recalled;
   }
   counts_.skipped += std::ssize(slot.batch.skipped);
   for (const Skipped& skipped : slot.batch.skipped) data_->skips().add(skipped);
@@ -199,12 +204,18 @@ void Loader::report() const {
   const auto tell = [&](int64_t n, const std::string& what) {
     if (n > 0) log::warn("{}: epoch {}: {} {}", data_->source().name(), slice_.start.epoch, n, what);
   };
-  const std::string limit = fmt::format("data.max_seconds = {} s", data_->config().max_seconds);
-  if (slice_.rank == 0) tell(plan_->too_long, fmt::format("clips left out, longer than {}", limit));
+  const std::string limit = fmt::format("{}max_seconds = {} s", data_->limit().prefix, data_->limit().seconds);
+  if (slice_.rank == 0) tell(plan_->too_long(), fmt::format("clips left out, longer than {}", limit));
   tell(counts_.too_long, fmt::format("more clips left out that turned out to be longer than {}", limit));
   tell(counts_.truncated, fmt::format("clips cut to {}", limit));
   tell(counts_.skipped, "samples skipped, see skipped.jsonl");
   tell(counts_.misdeclared, "clips whose 'dur' in the manifest is wrong; the file's own length was taken");
+  if (counts_.windowed > 0)
+    log::info("{}: epoch {}: {} clips encoded in windows of data.max_seconds = {} s", data_->source().name(),
+              slice_.start.epoch, counts_.windowed, data_->config().max_seconds);
+  if (const auto& memory = data_->recipe_plan().memory)
+    log::info("{}: epoch {}: {} of {} clips recalled, {} read; {}", data_->source().name(), slice_.start.epoch,
+              counts_.recalled, counts_.samples, counts_.samples - counts_.recalled, memory->summary());
 }
 
 }  // namespace usam::data

@@ -26,7 +26,9 @@ struct LoadCounts {
   int64_t samples = 0;      // delivered
   int64_t skipped = 0;      // unreadable
   int64_t too_long = 0;     // left out because of their length, found when they were decoded
-  int64_t truncated = 0;    // cut to data.max_seconds
+  int64_t truncated = 0;    // cut to the longest that is allowed
+  int64_t windowed = 0;     // encoded in several windows
+  int64_t recalled = 0;     // not read: the recipe's memory had them
   int64_t misdeclared = 0;  // the manifest's duration was wrong
 };
 

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "src/base/text.h"
+
 namespace usam::data {
 
 // Where a recording is: a file, a member of a tar, or a stretch in time of one of them.
@@ -15,7 +17,7 @@ struct AudioRef {
   double offset = 0;             // in seconds
 
   // For messages: the path, and of a member its name: "shard-000.tar: a/b.flac".
-  std::string shown() const { return member.empty() ? path : path + ": " + member; }
+  std::string shown() const { return printable(member.empty() ? path : path + ": " + member); }
 };
 
 // One sample of a manifest, as plain metadata: nothing is decoded yet.
@@ -42,6 +44,15 @@ struct Visit {
   bool operator==(const Visit&) const = default;
 };
 
+// Rows that follow one another in a source and are seen equally often: `weight` times an epoch on average.
+struct Share {
+  int64_t begin = 0, end = 0;
+  double weight = 1;
+  std::string name;  // for people
+
+  int64_t rows() const { return end - begin; }
+};
+
 // A set of rows with random access by index. Thread-safe.
 class Source {
  public:
@@ -54,12 +65,8 @@ class Source {
   virtual std::string name() const = 0;  // for messages: the manifest's path
   // Where a row stands, for messages: `manifest:line`.
   virtual std::string place(int64_t index) const { return name() + ":" + std::to_string(row(index).line); }
-  // The rows of an epoch in the source's own order: each row once, unless the source weights its rows.
-  virtual std::vector<Visit> visits(uint64_t /*seed*/, int64_t /*epoch*/) const {
-    std::vector<Visit> all(static_cast<size_t>(size()));
-    for (int64_t i = 0; i < size(); ++i) all[static_cast<size_t>(i)].row = i;
-    return all;
-  }
+  // The rows in stretches one after the other, each with a weight of its own.
+  virtual std::vector<Share> shares() const { return {{0, size(), 1, name()}}; }
 };
 
 inline int64_t Source::text_bytes(int64_t index) const {

@@ -43,7 +43,7 @@ const eval::TaskConfig& task_config(const eval::EvaluateConfig& config, const st
 }
 
 int64_t rows_of(const data::DataSet& data) {
-  return std::ssize(data.plan(0)->visits);
+  return data.plan(0)->visits();
 }
 
 const std::vector<std::string>& Candidates::scored(const data::Row& row, const eval::EvaluateConfig& config) const {

@@ -186,7 +186,7 @@ std::string path_end(const std::filesystem::path& path, int depth) {
 
 RunConfig decoding_config(const RunConfig& config) {
   RunConfig decoding = config;
-  decoding.data.batch = {.seconds = std::nullopt, .rows = config.evaluate.batch_rows};
+  decoding.data.batch = {.rows = config.evaluate.batch_rows};
   decoding.data.cache_memory = 0;
   return decoding;
 }

@@ -1,12 +1,15 @@
 #include "recipes/run.h"
 
+#include <fmt/ranges.h>
+
 #include <filesystem>
 
 #include "data/loader.h"
-#include "data/sources/weighted.h"
+#include "data/sources/open.h"
 #include "recipes/bases.h"
 #include "recipes/overlays.h"
 #include "src/base/error.h"
+#include "src/base/log.h"
 #include "trainer/checkpoint.h"
 
 namespace usam::recipes {
@@ -39,6 +42,35 @@ std::vector<std::string> tags_of(const data::Source& source) {
     for (auto& tag : source.row(i).tags) tags.push_back(std::move(tag));
   }
   return tags;
+}
+
+// What lets a batch decide what an encoder computes.
+std::string encoding_problem(RunConfig& c) {
+  const ConfigNode recipe = c.recipe.empty() ? ConfigNode() : print_part(c.recipe);
+  const auto* cache = recipe.find("cache");
+  const bool has_cache = cache && cache->value.is_map();
+  const auto& augment = c.data.augment;
+  if (has_cache && (augment.changes_wave() || augment.spec.is_on()))
+    return "'recipe.cache' keeps what encoders make of a clip, but 'data.augment' changes clips anew in every epoch: "
+           "use one of them";
+  if (c.parallel.strategy != dist::Strategy::kFsdp) return "";
+  if (has_cache || c.data.long_audio == data::LongAudio::kWindow)
+    return fmt::format(
+        "'{}' lets a micro-batch decide how often an encoder runs, but with 'parallel.strategy: fsdp' all ranks must "
+        "run it together: choose ddp or zero1",
+        has_cache ? "recipe.cache" : "data.long_audio: window");
+  return "";
+}
+
+// Rows with a prompt of their own may be of any task, so this is no mistake for sure.
+void warn_of_unknown_tasks(const RunConfig& config) {
+  const auto known = recipe_registry().tasks(config.recipe);
+  if (known.empty()) return;
+  for (const auto& task : config.data.augment.named_tasks()) {
+    if (!known.contains(task))
+      log::warn("data.augment names the task '{}', which the recipe has no prompt for (it has: {})", task,
+                fmt::join(known, ", "));
+  }
 }
 
 std::vector<std::string> values_of(const std::vector<Path>& paths) {
@@ -79,6 +111,7 @@ void describe(Fields& f, RunConfig& c) {
   f("trainer", c.trainer, "the loop");
   f("parallel", c.parallel, "several processes");
   f("evaluate", c.evaluate, "decoding and scoring");
+  f.rule([&c] { return encoding_problem(c); });
   f.rule([&c]() -> std::string {
     if (!c.evaluate.window || c.evaluate.window->seconds <= c.data.max_seconds) return "";
     return fmt::format("`evaluate.window.seconds` is {}, but clips above `data.max_seconds`, {}, are cut: lower it.",
@@ -131,18 +164,27 @@ std::shared_ptr<Recipe> open_checkpoint(const std::string& checkpoint, const Run
 
 std::shared_ptr<const data::Source> open_data(const std::vector<data::ManifestConfig>& manifests,
                                               const RunConfig& config) {
-  return data::open_manifests(manifests, recipe_registry().tasks(config.recipe));
+  return data::open_manifests(manifests, {recipe_registry().tasks(config.recipe), config.data.index_dir.value});
 }
 
 Batches make_batches(std::shared_ptr<const data::DataSet> data, const dist::Communicator& ranks) {
   Batches batches;
-  batches.micro_batches = [data](int64_t epoch) { return data->micro_batches(epoch); };
+  batches.micro_batches = [data](const data::Cursor& at) { return data->plan(at.epoch, at.phase)->size(); };
   batches.open = [data, rank = ranks.rank(), world = ranks.world()](data::Cursor cursor) {
     return std::make_unique<LoaderStream>(data, data::Slice{cursor, rank, world});
   };
-  batches.check_skipped = [data](int64_t epoch, int64_t skipped, const data::Skipped& last) {
-    data->skips().check(skipped, std::ssize(data->plan(epoch)->visits), last);
+  batches.check_skipped = [data](const data::Cursor& at, int64_t skipped, const data::Skipped& last) {
+    data->skips().check(skipped, data->plan(at.epoch, at.phase)->visits(), last);
   };
+  batches.worst = [data](const data::Cursor& at) {
+    std::vector<data::Batch> worst;
+    for (const int64_t index : data->plan(at.epoch, at.phase)->worst()) {
+      data::Loader loader(data, {{at.epoch, index, at.phase}});
+      if (auto batch = loader.next()) worst.push_back(std::move(*batch));
+    }
+    return worst;
+  };
+  batches.phase_ends = data::phase_ends(data->config().curriculum);
   return batches;
 }
 
@@ -150,6 +192,7 @@ std::shared_ptr<const data::DataSet> make_data_set(std::shared_ptr<const data::S
                                                    const RunConfig& config, bool is_training,
                                                    std::shared_ptr<data::SkipList> skips) {
   const data::Use use{static_cast<uint64_t>(config.seed), is_training};
+  if (is_training) warn_of_unknown_tasks(config);
   return std::make_shared<data::DataSet>(std::move(source), recipe.data_plan(), config.data, use, std::move(skips));
 }
 

@@ -31,7 +31,7 @@ std::string data_summary(const std::string& name, const data::Source& source, co
     ++tasks[source.row(i).task];
   }
   std::string text = fmt::format("{}: {} rows, {:.2f} h, {} micro-batches an epoch;", name, source.size(),
-                                 seconds / 3600, set.micro_batches(0));
+                                 seconds / 3600, set.plan(0)->size());
   for (const auto& [task, count] : tasks) text += fmt::format(" {} {}", task, count);
   text += "\n";
   for (const auto& problem : data::check_audio(source)) text += "  " + problem + "\n";
@@ -62,7 +62,8 @@ bool is_overridden(const std::string& key, const std::vector<std::string>& overr
 // checkpoint's own.
 bool is_callers(const std::string& key) {
   if (key.ends_with(".path")) return true;
-  static const std::vector<std::string> roots = {"data", "evaluate", "run", "trainer", "parallel", "init_from", "seed"};
+  static const std::vector<std::string> roots = {"data",     "evaluate",  "run",  "trainer",
+                                                 "parallel", "init_from", "seed", "recipe.cache"};
   return std::any_of(roots.begin(), roots.end(),
                      [&](const auto& root) { return key == root || key.starts_with(root + "."); });
 }

@@ -26,12 +26,20 @@ class BatchStream {
 
 // A data set as the trainer sees it.
 struct Batches {
-  // How many micro-batches an epoch has, over all ranks; pure, and the same on every rank.
-  std::function<int64_t(int64_t epoch)> micro_batches;
+  // How many micro-batches a cursor's epoch has, over all ranks; pure, and the same on every rank.
+  std::function<int64_t(const data::Cursor&)> micro_batches;
   // Starts reading at a cursor. The stream before it is destroyed first.
   std::function<std::unique_ptr<BatchStream>(data::Cursor)> open;
-  // UserError where so many samples of an epoch, over all ranks, are more than may be left out; may be empty.
-  std::function<void(int64_t epoch, int64_t skipped, const data::Skipped& last)> check_skipped = {};
+  // UserError where so many samples of a cursor's epoch, over all ranks, are more than may be left out; may be empty.
+  std::function<void(const data::Cursor&, int64_t skipped, const data::Skipped& last)> check_skipped = {};
+  // The micro-batches of a cursor's epoch that take most memory, for a try; may be empty.
+  std::function<std::vector<data::Batch>(const data::Cursor&)> worst = {};
+  // The last step of every phase of the curriculum but the last: it ends its epoch, and the next phase begins.
+  std::vector<int64_t> phase_ends = {};
+
+  bool ends_phase(int64_t phase, int64_t step) const {
+    return phase < std::ssize(phase_ends) && step == phase_ends[static_cast<size_t>(phase)];
+  }
 };
 
 }  // namespace usam

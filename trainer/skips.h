@@ -11,7 +11,7 @@ class Skips {
   void add(const data::Batch& batch, Counts& counts);
   // After the counts were summed over the ranks, on every rank: how many samples of the epoch were lost, `before` of
   // them earlier. UserError, on every rank alike, where these are more than the data allows.
-  int64_t check(const Counts& counts, int64_t before, const Batches& data, int64_t epoch,
+  int64_t check(const Counts& counts, int64_t before, const Batches& data, const data::Cursor& at,
                 dist::Communicator& ranks) const;
 
  private:

@@ -1,13 +1,8 @@
 #include "data/sources/weighted.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 
-#include "data/manifest.h"
-#include "data/permutation.h"
 #include "src/base/error.h"
-#include "src/tensor/rng.h"
 
 namespace usam::data {
 
@@ -30,6 +25,11 @@ double WeightedSource::seconds(int64_t index) const {
   return parts_[part].source->seconds(index - first_[part]);
 }
 
+int64_t WeightedSource::text_bytes(int64_t index) const {
+  const size_t part = part_of(index);
+  return parts_[part].source->text_bytes(index - first_[part]);
+}
+
 std::string WeightedSource::place(int64_t index) const {
   const size_t part = part_of(index);
   return parts_[part].source->place(index - first_[part]);
@@ -41,39 +41,11 @@ std::string WeightedSource::name() const {
   return names;
 }
 
-std::vector<Visit> WeightedSource::visits(uint64_t seed, int64_t epoch) const {
-  std::vector<Visit> all;
-  for (size_t p = 0; p < parts_.size(); ++p) {
-    const int64_t rows = parts_[p].source->size();
-    const auto whole = static_cast<int64_t>(std::floor(parts_[p].weight));
-    const double expected = (parts_[p].weight - static_cast<double>(whole)) * static_cast<double>(rows);
-    const DrawKey key = draw_key(seed, "weight", static_cast<uint64_t>(epoch), static_cast<uint64_t>(p));
-    auto extra = static_cast<int64_t>(std::floor(expected));
-    if (uniform(key.with("rounding")) < expected - static_cast<double>(extra)) ++extra;
-
-    std::vector<int64_t> times(static_cast<size_t>(rows), whole);
-    if (extra > 0) {
-      const std::vector<int64_t> order = permutation(rows, key.with("rows"));
-      for (int64_t i = 0; i < extra; ++i) ++times[static_cast<size_t>(order[static_cast<size_t>(i)])];
-    }
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t copy = 0; copy < times[static_cast<size_t>(row)]; ++copy) all.push_back({first_[p] + row, copy});
-    }
-  }
-  return all;
-}
-
-std::shared_ptr<const Source> open_manifests(const std::vector<ManifestConfig>& manifests,
-                                             const std::set<std::string>& tasks) {
-  SeenKeys seen;
-  ManifestProblems problems;
-  std::vector<WeightedSource::Part> parts;
-  for (const ManifestConfig& manifest : manifests) {
-    const ManifestOptions options{tasks, std::ssize(parts)};
-    parts.push_back({Manifest::open(manifest.path.value, options, seen, problems), manifest.weight});
-  }
-  problems.raise();
-  return std::make_shared<WeightedSource>(std::move(parts));
+std::vector<Share> WeightedSource::shares() const {
+  std::vector<Share> shares;
+  for (size_t p = 0; p < parts_.size(); ++p)
+    shares.push_back({first_[p], first_[p + 1], parts_[p].weight, parts_[p].source->name()});
+  return shares;
 }
 
 }  // namespace usam::data

@@ -18,13 +18,15 @@ namespace fs = std::filesystem;
 }  // namespace
 
 Json to_json(const RunState& s) {
-  Json json = {{"step", s.step},
-               {"cursor", {{"epoch", s.cursor.epoch}, {"micro_batch", s.cursor.micro_batch}}},
-               {"seeds", {{"run", s.seed}}},
-               {"best", nullptr},
-               {"global_micro_batches", s.global_micro_batches},
-               {"bad_steps", s.bad_steps},
-               {"skipped", s.skipped}};
+  Json json = {
+      {"step", s.step},
+      {"cursor", {{"epoch", s.cursor.epoch}, {"micro_batch", s.cursor.micro_batch}, {"phase", s.cursor.phase}}},
+      {"seeds", {{"run", s.seed}}},
+      {"best", nullptr},
+      {"global_micro_batches", s.global_micro_batches},
+      {"bad_steps", s.bad_steps},
+      {"skipped", s.skipped},
+      {"seen", s.seen}};
   if (s.best) json["best"] = {{"metric", s.best->metric}, {"value", s.best->value}, {"step", s.best->step}};
   return json;
 }
@@ -35,11 +37,13 @@ RunState read_run_state(const std::string& checkpoint) {
   try {
     RunState s;
     s.step = json.at("step");
-    s.cursor = {json.at("cursor").at("epoch"), json.at("cursor").at("micro_batch")};
+    const Json& cursor = json.at("cursor");
+    s.cursor = {cursor.at("epoch"), cursor.at("micro_batch"), cursor.value("phase", int64_t{0})};
     s.seed = json.at("seeds").at("run");
     s.global_micro_batches = json.at("global_micro_batches");
     s.bad_steps = json.at("bad_steps");
-    s.skipped = json.value("skipped", int64_t{0});  // absent from older checkpoints
+    s.skipped = json.value("skipped", int64_t{0});  // this, phase and seen: absent from older checkpoints
+    s.seen = json.value("seen", s.seen);
     if (const Json& best = json.at("best"); !best.is_null())
       s.best = Best{best.at("metric"), best.at("value"), best.at("step")};
     return s;

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,9 +36,10 @@ struct RunState {
   int64_t step = 0;     // steps done, dropped ones included
   data::Cursor cursor;  // the next micro-batch to consume
   uint64_t seed = 0;
-  int64_t global_micro_batches = 0;  // of a step, over ranks and accumulation
-  int64_t bad_steps = 0;             // dropped in a row up to now
-  int64_t skipped = 0;               // samples of the epoch that could not be used, over all ranks
+  int64_t global_micro_batches = 0;     // of a step, over ranks and accumulation
+  int64_t bad_steps = 0;                // dropped in a row up to now
+  int64_t skipped = 0;                  // samples of the epoch that could not be used, over all ranks
+  std::map<std::string, int64_t> seen;  // samples of the epoch that were used, over all ranks (data::Batch::seen)
   std::optional<Best> best;
   bool operator==(const RunState&) const = default;
 };

@@ -8,6 +8,20 @@
 namespace usam {
 namespace {
 
+// Of the names with a prefix: what follows it.
+std::map<std::string, int64_t> part_of(const std::map<std::string, int64_t>& seen, const std::string& prefix) {
+  std::map<std::string, int64_t> part;
+  for (const auto& [name, count] : seen)
+    if (name.starts_with(prefix)) part[name.substr(prefix.size())] = count;
+  return part;
+}
+
+int64_t samples_of(const EpochRecord& record) {
+  int64_t samples = 0;
+  for (const auto& [task, count] : part_of(record.seen, "task/")) samples += count;
+  return samples;
+}
+
 // Returns the path of a file of the run after leaving out the lines beyond `step`.
 std::string cut(const std::string& path, int64_t step) {
   io::cut_after(path, [step](const Json& line) { return line.at("step").get<int64_t>() <= step; });
@@ -16,17 +30,49 @@ std::string cut(const std::string& path, int64_t step) {
 
 }  // namespace
 
+std::string text_of(const EpochRecord& record) {
+  std::string text = record.micro_batches == record.of
+                         ? fmt::format("Epoch {} is over after {} micro-batches", record.epoch, record.of)
+                         : fmt::format("Epoch {} ends with phase {} of the curriculum, after {} of {} micro-batches",
+                                       record.epoch, record.phase + 1, record.micro_batches, record.of);
+  text += fmt::format(": {} samples, {} skipped", samples_of(record), record.skipped);
+  for (const char* kind : {"task", "source"}) {
+    std::string parts;
+    for (const auto& [name, count] : part_of(record.seen, std::string(kind) + "/"))
+      parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", name, count);
+    if (!parts.empty()) text += fmt::format("; by {}: {}", kind, parts);
+  }
+  return text + ".";
+}
+
+Json to_json(const EpochRecord& record) {
+  return {{"number", record.epoch},
+          {"phase", record.phase},
+          {"micro_batches", record.micro_batches},
+          {"of", record.of},
+          {"samples", samples_of(record)},
+          {"skipped", record.skipped},
+          {"tasks", part_of(record.seen, "task/")},
+          {"sources", part_of(record.seen, "source/")}};
+}
+
 Recorder::Recorder(const std::string& run, int64_t step)
     : lines_(cut(run + "/metrics.jsonl", step)), events_(run, step == 0 ? 0 : step + 1) {
   cut(run + "/bad_batches.jsonl", step);
 }
 
 void Recorder::step(const StepRecord& record) {
+  if (!record.finite) {
+    if (record.ended_epoch)
+      try_to([&] { lines_.write({{"step", record.step}, {"epoch", to_json(*record.ended_epoch)}}); });
+    return;
+  }
   const Interval& interval = record.interval;
   Json line = {{"step", record.step}, {"loss", record.figures.loss}};
   for (const auto& [name, value] : record.figures.values) line[name] = value;
   line["lr"] = record.lr;
   line["grad_norm"] = record.gradient_norm;
+  if (record.ended_epoch) line["epoch"] = to_json(*record.ended_epoch);
   line["time"] = {{"seconds", record.seconds},
                   {"audio_per_second", record.seconds > 0 ? record.audio_seconds / record.seconds : 0},
                   {"data", interval.data},

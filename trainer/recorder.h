@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "src/io/jsonl.h"
@@ -12,6 +13,17 @@
 #include "trainer/sums.h"
 
 namespace usam {
+
+// An epoch that is over, and what was seen in it, over all ranks.
+struct EpochRecord {
+  int64_t epoch = 0, phase = 0;
+  int64_t micro_batches = 0, of = 0;  // fewer than `of` where the end of a phase cut it short
+  int64_t skipped = 0;
+  std::map<std::string, int64_t> seen;  // samples, as data::Batch::seen
+};
+// "Epoch 3 is over after 120 micro-batches: 5000 samples, 2 skipped; by task ASR 4000, SER 1000; by source ..."
+std::string text_of(const EpochRecord& record);
+Json to_json(const EpochRecord& record);
 
 // One logged step.
 struct StepRecord {
@@ -24,13 +36,15 @@ struct StepRecord {
   double seconds = 0, wait_seconds = 0, communication_seconds = 0;
   double audio_seconds = 0;  // over all ranks
   Interval interval;         // of the steps since the last logged one
+  std::optional<EpochRecord> ended_epoch;
 };
 
 class Recorder {
  public:
   // Cuts metrics.jsonl and bad_batches.jsonl of `run` to the first `step` steps and goes on from there.
   Recorder(const std::string& run, int64_t step);
-  // {"step", "loss", terms and metrics, "lr", "grad_norm", "time"}; docs/distributed.md has the keys of time.
+  // {"step", "loss", terms and metrics, "lr", "grad_norm", "time"}, and "epoch" where one is over; docs/distributed.md
+  // has the keys of time, docs/blending.md those of epoch. Of a step that is not finite only what it says of an epoch.
   void step(const StepRecord& record);
   // {"step", "eval": {"loss", terms and metrics}, "time"}
   void evaluation(int64_t step, const Figures& figures, double seconds);

@@ -66,6 +66,7 @@ Outcome Trainer::run() {
 }
 
 Outcome Trainer::go_on() {
+  if (config_.warm_with_longest) warm();
   while (state_.step < total_) {
     try {
       record(step());
@@ -96,7 +97,7 @@ Agreement Trainer::agreement() const {
           {"list of trained parameters", parameters},
           {"order of exchanges", parallel_->order()},
           {"step to go on from", std::to_string(state_.step)},
-          {"number of micro-batches", std::to_string(parts_.train.micro_batches(state_.cursor.epoch))}};
+          {"number of micro-batches", std::to_string(parts_.train.micro_batches(state_.cursor))}};
 }
 
 // What a crash left behind: unfinished checkpoints, and links that did not follow the last one.
@@ -123,7 +124,7 @@ void Trainer::open_run() {
 void Trainer::record(StepRecord record) {
   pace_.add(record.seconds, record.audio_seconds);
   interval_.add(record.seconds, record.wait_seconds, record.communication_seconds);
-  const bool logged = is_due(config_.log_every);
+  const bool logged = is_due(config_.log_every) || record.ended_epoch;
   if (logged) {
     record.interval = interval_.close(*parts_.ranks, parts_.device);
     if (const std::string slow = interval_.warning(record.interval); is_first() && !slow.empty()) {
@@ -131,7 +132,11 @@ void Trainer::record(StepRecord record) {
       log::warn("{}", slow);
     }
   }
-  if (recorder_ && logged && record.finite) recorder_->step(record);
+  if (record.ended_epoch && is_first()) {
+    progress_.clear();
+    log::info("{}", text_of(*record.ended_epoch));
+  }
+  if (recorder_ && logged) recorder_->step(record);
   ProgressState shown;
   shown.step = record.step;
   shown.total = total_;

@@ -29,8 +29,8 @@ Trainer::Trainer(const TrainerConfig& config, TrainerParts parts)
       progress_(is_first()),
       interval_(parts_.ranks->sent()) {
   for (const auto& [name, parameter] : trained_) parameters_.push_back(parameter);
-  if (parts_.train.micro_batches(0) == 0) user_error("data.train gives no micro-batch: it is empty.");
-  if (parts_.valid && parts_.valid->micro_batches(0) == 0) user_error("data.valid gives no micro-batch: it is empty.");
+  if (parts_.train.micro_batches({}) == 0) user_error("data.train gives no micro-batch: it is empty.");
+  if (parts_.valid && parts_.valid->micro_batches({}) == 0) user_error("data.valid gives no micro-batch: it is empty.");
   state_.seed = parts_.seed;
   state_.global_micro_batches = parts_.ranks->world() * config_.accumulate;
   if (!parts_.checkpoint.empty()) restore_state(parts_.checkpoint);
@@ -67,13 +67,18 @@ void Trainer::restore_state(const std::string& checkpoint) {
   guard_.restore(state.bad_steps);
 }
 
-// The last step of an epoch takes what is left, so an epoch is a whole number of steps.
+// The last step of an epoch takes what is left, so an epoch is a whole number of steps. A phase of the curriculum that
+// ends cuts its epoch short.
 int64_t Trainer::plan_steps() const {
   if (config_.max_steps) return *config_.max_steps;
   int64_t steps = 0;
-  for (int64_t epoch = 0; epoch < *config_.epochs; ++epoch) {
-    const int64_t size = parts_.train.micro_batches(epoch);
+  for (data::Cursor at; at.epoch < *config_.epochs; ++at.epoch) {
+    const int64_t size = parts_.train.micro_batches(at);
+    const int64_t before = steps;
     steps += (size + state_.global_micro_batches - 1) / state_.global_micro_batches;
+    if (at.phase == std::ssize(parts_.train.phase_ends)) continue;
+    const int64_t end = parts_.train.phase_ends[static_cast<size_t>(at.phase)];
+    if (before < end && end <= steps) steps = end, ++at.phase;
   }
   return steps;
 }

@@ -17,6 +17,7 @@ namespace {
 
 // Rides along with the counts, for the log.
 constexpr const char* kAudioSeconds = "audio seconds";
+const std::string kSeen = "seen ";
 
 int64_t rounds_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -61,7 +62,7 @@ StepRecord Trainer::step() {
   } else {
     drop(record, batches, losses);
   }
-  advance();
+  record.ended_epoch = advance();
   record.audio_seconds = counts.at(kAudioSeconds);
   record.seconds = clock.seconds();
   record.communication_seconds = parts_.ranks->post().waited() - waited;
@@ -86,10 +87,13 @@ Counts Trainer::count(const std::vector<data::Batch>& batches) {
   for (const data::Batch& batch : batches) {
     add(counts, parts_.recipe->count(batch));
     counts[kAudioSeconds] += batch.audio_seconds;
+    for (const auto& [name, samples] : batch.seen) counts[kSeen + name] += static_cast<double>(samples);
     skips.add(batch, counts);
   }
   counts = sum_over_ranks(counts, *parts_.ranks);
-  state_.skipped = skips.check(counts, state_.skipped, parts_.train, state_.cursor.epoch, *parts_.ranks);
+  for (const auto& [name, samples] : counts)
+    if (name.starts_with(kSeen)) state_.seen[name.substr(kSeen.size())] += static_cast<int64_t>(samples);
+  state_.skipped = skips.check(counts, state_.skipped, parts_.train, state_.cursor, *parts_.ranks);
   return counts;
 }
 
@@ -135,7 +139,7 @@ int64_t Trainer::place_in_step(size_t round) const {
 }
 
 int64_t Trainer::micro_batches_of_step() const {
-  const int64_t size = parts_.train.micro_batches(state_.cursor.epoch);
+  const int64_t size = parts_.train.micro_batches(state_.cursor);
   if (state_.cursor.micro_batch >= size)
     user_error(
         "Epoch {} has {} micro-batches, and the run stands at number {}: the training data changed, or is empty.",
@@ -143,14 +147,21 @@ int64_t Trainer::micro_batches_of_step() const {
   return std::min(state_.global_micro_batches, size - state_.cursor.micro_batch);
 }
 
-void Trainer::advance() {
+// Behind the step's micro-batches, and at the end of an epoch or of a phase at the beginning of the next epoch: then
+// what is to be told of this one.
+std::optional<EpochRecord> Trainer::advance() {
+  const data::Cursor at = state_.cursor;
+  const int64_t size = parts_.train.micro_batches(at);
   state_.cursor.micro_batch += micro_batches_of_step();
-  if (state_.cursor.micro_batch == parts_.train.micro_batches(state_.cursor.epoch)) {
-    state_.cursor = {state_.cursor.epoch + 1, 0};
-    state_.skipped = 0;
-    stream_.reset();
-  }
   ++state_.step;
+  const bool ends_phase = parts_.train.ends_phase(at.phase, state_.step);
+  if (state_.cursor.micro_batch < size && !ends_phase) return std::nullopt;
+  EpochRecord ended{at.epoch, at.phase, state_.cursor.micro_batch, size, state_.skipped, std::move(state_.seen)};
+  state_.cursor = {at.epoch + 1, 0, at.phase + (ends_phase ? 1 : 0)};
+  state_.skipped = 0;
+  state_.seen.clear();
+  stream_.reset();
+  return ended;
 }
 
 Figures Trainer::evaluate() {
@@ -168,7 +179,7 @@ Figures Trainer::evaluate() {
     tally.add(forward(*batch));
   }
   counts = sum_over_ranks(counts, *parts_.ranks);
-  skips.check(counts, 0, *parts_.valid, 0, *parts_.ranks);
+  skips.check(counts, 0, *parts_.valid, {}, *parts_.ranks);
   Figures figures = tally.figures(counts, *parts_.ranks);
   at("figures of the evaluation", {}, 10);
   if (parts_.task_figures) {

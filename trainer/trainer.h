@@ -69,7 +69,7 @@ class Trainer {
   void backward(const torch::Tensor& loss, bool is_last);
   void drop(const StepRecord& record, const std::vector<data::Batch>& batches,
             const std::vector<torch::Tensor>& losses);
-  void advance();
+  std::optional<EpochRecord> advance();
   int64_t place_in_step(size_t round) const;
   int64_t micro_batches_of_step() const;
 
@@ -80,6 +80,8 @@ class Trainer {
   int64_t plan_steps() const;
   void record(StepRecord record);
   bool evaluate_and_compare();
+  void warm();
+  void try_memory(const data::Batch& batch);
   Outcome go_on();
   bool stop_requested();
   void save(bool is_last);

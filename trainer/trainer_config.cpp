@@ -43,6 +43,9 @@ void describe(Fields& f, TrainerConfig& c) {
   f("log_every", c.log_every, "steps between lines of metrics.jsonl").at_least(1).resumable();
   f("best", c.best, "what makes a checkpoint the best");
   f("max_bad_steps", c.max_bad_steps, "dropped steps in a row that stop the run").at_least(1).resumable();
+  f("warm_with_longest", c.warm_with_longest,
+    "before the first step, try whether the micro-batches that take most memory fit: forward and backward, no update")
+      .resumable();
   f.part("optimizer", c.optimizer, optimizers().choices(), "how parameters are updated", "adamw");
   f.part("schedule", c.schedule, schedules().choices(), "the learning rate's course", "constant");
   f.rule([&c] {

@@ -32,6 +32,7 @@ struct TrainerConfig {
   int64_t log_every = 10;
   BestConfig best;
   int64_t max_bad_steps = 3;
+  bool warm_with_longest = false;
   Part optimizer, schedule;
 };
 void describe(Fields& f, TrainerConfig& c);

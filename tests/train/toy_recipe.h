@@ -87,6 +87,7 @@ inline data::Batch toy_batch(data::Cursor cursor) {
   data::Batch batch;
   batch.cursor = cursor;
   batch.audio_seconds = static_cast<double>(rows);
+  batch.seen = {{cursor.micro_batch % 2 == 0 ? "source/even" : "source/odd", rows}, {"task/toy", rows}};
   for (int64_t row = 0; row < rows; ++row)
     batch.keys.push_back(fmt::format("e{}-m{}-s{}", cursor.epoch, cursor.micro_batch, row));
   torch::Generator random = generator(key.with("values"));
@@ -101,7 +102,7 @@ class ToyStream final : public BatchStream {
       : size_(size), next_(from), rank_(rank), world_(world) {}
   std::optional<data::Batch> next() override {
     if (next_.micro_batch >= size_) return std::nullopt;
-    const data::Cursor mine{next_.epoch, next_.micro_batch + rank_};
+    const data::Cursor mine{next_.epoch, next_.micro_batch + rank_, next_.phase};
     next_.micro_batch += world_;
     if (mine.micro_batch < size_) return toy_batch(mine);
     data::Batch nothing;
@@ -117,7 +118,7 @@ class ToyStream final : public BatchStream {
 
 // Epochs of `size` micro-batches.
 inline Batches toy_batches(int64_t size, int64_t rank = 0, int64_t world = 1) {
-  return {[size](int64_t) { return size; },
+  return {[size](const data::Cursor&) { return size; },
           [=](data::Cursor from) { return std::make_unique<ToyStream>(size, from, rank, world); }};
 }
 

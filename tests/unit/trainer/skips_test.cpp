@@ -37,8 +37,8 @@ TrainerParts lossy_parts(const std::string& run, const std::set<std::pair<int64_
   parts.train.open = [open = parts.train.open, lossy](data::Cursor from) {
     return std::make_unique<LossyStream>(open(from), lossy);
   };
-  parts.train.check_skipped = [limit](int64_t epoch, int64_t skipped, const data::Skipped& last) {
-    if (skipped > limit) user_error("{} of epoch {}, the last {}: {}", skipped, epoch, last.key, last.reason);
+  parts.train.check_skipped = [limit](const data::Cursor& at, int64_t skipped, const data::Skipped& last) {
+    if (skipped > limit) user_error("{} of epoch {}, the last {}: {}", skipped, at.epoch, last.key, last.reason);
   };
   return parts;
 }

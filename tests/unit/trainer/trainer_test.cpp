@@ -41,7 +41,7 @@ TEST(Trainer, WritesALineAStep) {
   std::vector<int64_t> steps, evaluated;
   for (const Json& line : test::lines(run + "/metrics.jsonl"))
     (line.contains("eval") ? evaluated : steps).push_back(line["step"]);
-  EXPECT_EQ(steps, (std::vector<int64_t>{3, 6, 9, 10}));
+  EXPECT_EQ(steps, (std::vector<int64_t>{3, 4, 6, 8, 9, 10}));  // 4 and 8 end epochs
   EXPECT_EQ(evaluated, (std::vector<int64_t>{3, 6, 9, 10}));
   const Json first = test::lines(run + "/metrics.jsonl")[0];
   for (const auto& [key, value] : first.items()) keys.push_back(key);
@@ -107,11 +107,11 @@ TEST(Trainer, AccumulationEqualsOneLargeBatch) {
   config.schedule = TrainerConfig().schedule;
   config.accumulate = 4;
   TrainerParts several = toy_parts(folder.path() / "several");
-  several.train.micro_batches = [](int64_t) { return 4; };
+  several.train.micro_batches = [](const data::Cursor&) { return 4; };
   Trainer(config, several).run();
   config.accumulate = 1;
   TrainerParts one = toy_parts(folder.path() / "one");
-  one.train = {[](int64_t) { return 1; }, [](data::Cursor) { return std::make_unique<Merged>(); }};
+  one.train = {[](const data::Cursor&) { return 1; }, [](data::Cursor) { return std::make_unique<Merged>(); }};
   Trainer(config, one).run();
   const io::NamedTensors a = test::trained(*several.recipe), b = test::trained(*one.recipe);
   for (size_t i = 0; i < a.size(); ++i) {
@@ -231,10 +231,10 @@ TEST(Trainer, EvaluatesWithTrueCounts) {
 TEST(Trainer, RefusesEmptyData) {
   const test::TemporaryFolder folder;
   TrainerParts parts = toy_parts(folder.path());
-  parts.train.micro_batches = [](int64_t) { return 0; };
+  parts.train.micro_batches = [](const data::Cursor&) { return 0; };
   EXPECT_EQ(test::message_of([&] { Trainer(toy_config(3), parts); }), "data.train gives no micro-batch: it is empty.");
   parts = toy_parts(folder.path());
-  parts.valid->micro_batches = [](int64_t) { return 0; };
+  parts.valid->micro_batches = [](const data::Cursor&) { return 0; };
   EXPECT_EQ(test::message_of([&] { Trainer(toy_config(3), parts); }), "data.valid gives no micro-batch: it is empty.");
 }
 

@@ -1,0 +1,81 @@
+// Trying the micro-batches that take most memory before anything is trained.
+#include <c10/core/Allocator.h>
+#include <c10/util/Exception.h>
+
+#include <new>
+
+#include "src/base/error.h"
+#include "src/base/log.h"
+#include "src/base/text.h"
+#include "src/tensor/rng.h"
+#include "trainer/memory.h"
+#include "trainer/trainer.h"
+
+namespace usam {
+namespace {
+
+// What a forward pass in training mode changes beside gradients: put back when it goes.
+class Statistics {
+ public:
+  explicit Statistics(Recipe& recipe) {
+    for (const auto& item : recipe.module().named_buffers()) keep(item.value());
+    for (const auto& [name, tensor] : recipe.statistics()) keep(tensor);
+  }
+  ~Statistics() {
+    torch::NoGradGuard no_grad;
+    for (auto& [tensor, before] : kept_) tensor.copy_(before);
+  }
+  Statistics(const Statistics&) = delete;
+  Statistics& operator=(const Statistics&) = delete;
+
+ private:
+  void keep(const torch::Tensor& tensor) { kept_.emplace_back(tensor, tensor.detach().clone()); }
+  std::vector<std::pair<torch::Tensor, torch::Tensor>> kept_;
+};
+
+}  // namespace
+
+// Every rank runs the same ones, so that all know. Training afterwards has the same bits as without.
+void Trainer::warm() {
+  if (!parts_.train.worst) return;
+  at("the longest micro-batches", {}, 10);
+  const std::vector<data::Batch> batches = parts_.train.worst(state_.cursor);
+  const Statistics statistics(*parts_.recipe);
+  for (const data::Batch& batch : batches)
+    if (batch.size() > 0) try_memory(batch);
+  interval_ = IntervalClock(parts_.ranks->sent());
+}
+
+void Trainer::try_memory(const data::Batch& batch) {
+  const auto too_much = [&](const std::exception& e) {
+    user_error(
+        "trainer.warm_with_longest: a micro-batch of epoch {} with {} samples and {:.1f} s of audio does not fit into "
+        "the memory of {}. Lower data.batch, or data.max_seconds where few clips are that long; where long rows take "
+        "more than their share, give data.batch a quadratic term. Its samples: {}. The error was: {}",
+        batch.cursor.epoch, batch.size(), batch.audio_seconds, parts_.device.str(), join_words(batch.keys), e.what());
+  };
+  try {
+    const Counts counts = sum_over_ranks(parts_.recipe->count(batch), *parts_.ranks);
+    parallel_->enter();
+    parallel_->clear_gradients();
+    seed_default_generators(draw_key(state_.seed, "warm"));
+    at("forward", batch.keys);
+    const torch::Tensor loss = touch(weighted_loss(forward(batch).terms, counts), parameters_);
+    backward(loss, /*is_last=*/true);
+    parallel_->finish();
+    parallel_->clear_gradients();
+    parallel_->leave();
+  } catch (const c10::OutOfMemoryError& e) {
+    too_much(e);
+  } catch (const std::bad_alloc& e) {
+    too_much(e);
+  }
+  const PeakMemory peak = peak_memory(parts_.device);
+  if (is_first())
+    log::info(
+        "A trial of {} samples with {:.1f} s of audio, among the largest of epoch {}: peak memory {} of the host{}.",
+        batch.size(), batch.audio_seconds, batch.cursor.epoch, human_bytes(peak.host),
+        peak.device > 0 ? fmt::format(", {} of {}", human_bytes(peak.device), parts_.device.str()) : "");
+}
+
+}  // namespace usam

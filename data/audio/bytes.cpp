@@ -33,6 +33,8 @@ int64_t read_at(int file, void* to, int64_t count, int64_t at) {
 Stretch::Stretch(const AudioRef& audio) : audio_(audio) {
   const char* what = audio.member.empty() ? "audio file" : "tar shard";
   file_ = open(audio.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe would hang
+  if (file_ < 0 && errno == EWOULDBLOCK)  // another program (a file server) holds a lease, which it gives back
+    file_ = open(audio.path.c_str(), O_RDONLY | O_CLOEXEC);
   const int reason = errno;
   if (file_ < 0 && (reason == ENOENT || reason == ENOTDIR))
     user_error("{}: the {} does not exist", audio.shown(), what);

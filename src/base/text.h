@@ -16,6 +16,8 @@ std::string join_words(const std::vector<std::string>& words, const std::string&
 std::vector<std::string> split(const std::string& text, char separator);
 // Without white space at both ends.
 std::string trimmed(const std::string& text);
+// With control characters written out ("\\n", "\\x1b"): a file's name stays on one line of a message.
+std::string printable(const std::string& text);
 // "512 B", "1.5 KiB", "41.0 MiB".
 std::string human_bytes(int64_t bytes);
 // "0.8 s", "59 s", "3 min 20 s", "2 h 05 min", "3 d 4 h".

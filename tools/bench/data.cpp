@@ -50,9 +50,7 @@ std::shared_ptr<const usam::data::DataSet> open(const Arguments& arguments) {
   usam::data::DataConfig config;
   config.batch.rows = arguments.rows;
   config.threads = arguments.threads;
-  usam::data::ManifestConfig manifest;
-  manifest.path.value = arguments.manifest;
-  return std::make_shared<usam::data::DataSet>(usam::data::open_manifests({manifest}), std::move(plan), config,
+  return std::make_shared<usam::data::DataSet>(usam::data::Manifest::open(arguments.manifest), std::move(plan), config,
                                                usam::data::Use{.is_training = false});
 }
 

@@ -24,6 +24,11 @@ TEST(Text, NearestNameIsNearEnough) {
   EXPECT_EQ(nearest_name("x", {}), "");
 }
 
+TEST(Text, PrintableStaysOnItsLine) {
+  EXPECT_EQ(printable("a b/ä.wav"), "a b/ä.wav");
+  EXPECT_EQ(printable("a\nb\t\x1b[31m\x7f"), "a\\nb\\x09\\x1b[31m\\x7f");
+}
+
 TEST(Text, JoinSplitTrim) {
   EXPECT_EQ(join_words({}), "");
   EXPECT_EQ(join_words({"a"}), "a");

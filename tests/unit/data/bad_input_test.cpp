@@ -3,16 +3,13 @@
 #include <map>
 
 #include "data/audio/decode.h"
-#include "data/loader.h"
-#include "data/sources/weighted.h"
+#include "data/manifest.h"
+#include "src/base/error.h"
 #include "src/base/json.h"
-#include "tests/unit/data/support.h"
+#include "tests/support.h"
 
 namespace usam::data {
 namespace {
-
-using test_support::small_config;
-using test_support::small_plan;
 
 std::vector<Json> read_lines(const std::filesystem::path& path) {
   std::vector<Json> rows;
@@ -130,36 +127,6 @@ TEST(BadAudio, TheCodecIsNamed) {
   USAM_NEEDS_SHARED();
   const std::string path = (test::shared_folder() / "data/bad/unknown_codec.wav").string();
   EXPECT_NE(test::message_of([&] { audio::decode(path); }).find("codec tag 0x1234"), std::string::npos);
-}
-
-// The whole folder as a training set: what can be read has finite features, the rest is listed, nothing stops the run.
-TEST(BadAudio, ALoaderGoesThrough) {
-  USAM_NEEDS_SHARED();
-  const std::string path = (test::shared_folder() / "data/bad/bad_audio.jsonl").string();
-  std::vector<Skipped> skipped;
-  const auto skips = std::make_shared<SkipList>(1.0, [&](const Skipped& s) { skipped.push_back(s); });
-  DataPlan plan = small_plan();
-  plan.streams.push_back({"whisper", WhisperMelSpec{}, 0});
-  plan.fields.push_back({"whisper", Layout::kPadded});
-  plan.make_example = [make = plan.make_example](const Row& row, const Clip& clip) {
-    Example example = make(row, clip);
-    example["whisper"] = clip.features.at("whisper");
-    return example;
-  };
-  const auto data = std::make_shared<DataSet>(open_manifests({{{path}, 1}}), plan, small_config(4, 2), Use{}, skips);
-  Loader loader(data, {});
-  int64_t delivered = 0;
-  while (const auto batch = loader.next()) {
-    delivered += batch->size();
-    for (const auto& [name, field] : batch->fields) {
-      if (field.data.is_floating_point()) EXPECT_TRUE(field.data.isfinite().all().item<bool>()) << name;
-    }
-  }
-  EXPECT_EQ(delivered + std::ssize(skipped), data->source().size());
-  EXPECT_EQ(loader.counts().skipped, std::ssize(skipped));
-  EXPECT_GT(delivered, 20);
-  EXPECT_GT(std::ssize(skipped), 20);
-  for (const Skipped& s : skipped) EXPECT_NE(s.reason.find(s.file), std::string::npos);
 }
 
 }  // namespace

@@ -1,6 +1,10 @@
 #include "data/loader.h"
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <fstream>
+#include <sstream>
 
 #include "src/base/json.h"
 #include "tests/hanging_file.h"
@@ -323,9 +327,45 @@ TEST(SkipList, SaysWhenItIsTooMuch) {
       "data.max_skipped");
 }
 
-TEST(SkipList, SaysWhereItCannotWrite) {
-  SkipList skips(1, SkipList::append_to("/nonexistent/skipped.jsonl"));
-  EXPECT_EQ(test::message_of([&] { skips.add({"k", "f", "r"}); }), "/nonexistent/skipped.jsonl: cannot be written to");
+// The run goes on, with its counts, when the list of what it skips cannot be written.
+TEST_F(LoaderTest, AFullDiskCostsTheListOnly) {
+  manifest_ += line("bad1", "gone1.wav", 1) + line("bad2", "gone2.wav", 1);
+  for (const std::string list : {"/dev/full", "/nonexistent/skipped.jsonl"}) {
+    testing::internal::CaptureStderr();
+    Loader loader(data(small_config(4, 2), {7, false}, std::make_shared<SkipList>(1, SkipList::append_to(list))), {});
+    while (loader.next()) {
+    }
+    const std::string told = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(loader.counts().skipped, 2);
+    const std::string reason = list == "/dev/full" ? "No space left on device" : "No such file or directory";
+    const std::string warning =
+        list + ": cannot be written to: " + reason + "; samples that cannot be used are counted";
+    EXPECT_NE(told.find(warning), std::string::npos) << told;
+    EXPECT_EQ(told.find(warning), told.rfind(warning)) << told;
+    EXPECT_NE(told.find("the first is 'bad1': " + (folder_.path() / "gone1.wav").string()), std::string::npos) << told;
+  }
+}
+
+TEST_F(LoaderTest, NoLineOfTheListIsHalfWritten) {
+  const std::string list = folder_.write("skipped.jsonl", "{}\n");
+  const auto append = SkipList::append_to(list);
+  const rlimit whole = [] {
+    rlimit now{};
+    getrlimit(RLIMIT_FSIZE, &now);
+    return now;
+  }();
+  const rlimit full{20, whole.rlim_max};
+  std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &full);
+  append({"lost", "lost.wav", "lost.wav: the audio file does not exist"});
+  setrlimit(RLIMIT_FSIZE, &whole);
+  append({"b", "b.wav", "bad"});
+  std::stringstream text;
+  text << std::ifstream(list).rdbuf();
+  EXPECT_EQ(text.str(),
+            "{}\n"
+            R"({"key":"b","file":"b.wav","reason":"bad"})"
+            "\n");
 }
 
 TEST_F(LoaderTest, FailsAtTheFirstWhereAskedTo) {

@@ -7,7 +7,7 @@
 #include <iostream>
 
 #include "data/loader.h"
-#include "data/sources/open.h"
+#include "data/manifest.h"
 #include "src/base/json.h"
 #include "src/io/safetensors.h"
 #include "tools/command_line.h"

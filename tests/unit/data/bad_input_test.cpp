@@ -30,7 +30,9 @@ TEST(BadManifest, EachLineIsJudgedAsExpected) {
   const std::string path = (folder / "bad.jsonl").string();
   SeenKeys seen;
   ManifestProblems problems;
-  const auto manifest = Manifest::open(path, {{"ASR", "SEC", "AAC", "MC", "S2TT"}, 0}, seen, problems);
+  ManifestOptions options;
+  options.tasks = {"ASR", "SEC", "AAC", "MC", "S2TT"};
+  const auto manifest = Manifest::open(path, options, seen, problems);
   std::map<int64_t, std::string> refused;
   for (const auto& problem : problems.all()) refused[line_of(problem, path)] = problem;
   for (const auto& problem : check_audio(*manifest)) {

@@ -1,5 +1,7 @@
 #pragma once
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,12 +13,11 @@
 
 namespace usam::data {
 
-// A clip and what had to be done to it.
+// A clip, or that it is too long to be one.
 struct ReadClip {
   Clip clip;
-  bool is_too_long = false;     // beyond max_seconds where that is not truncated; `clip` is empty
-  bool is_truncated = false;    // cut to max_seconds
-  bool is_misdeclared = false;  // the manifest's duration is wrong by more than 0.1 s and 5 %
+  bool is_too_long = false;  // beyond max_seconds where that is not truncated; `clip` is empty
+  bool is_recalled = false;  // not read: the recipe's memory had it all
 };
 
 // Loads one sample up to its features. Thread-safe.
@@ -28,16 +29,26 @@ class ClipReader {
   virtual ReadClip read(int64_t index, const Row& row, DrawKey key) const = 0;
 };
 
+// Windows that a longer clip is featurised in: each but the last of `seconds`, with `overlap` seconds of the next.
+struct WindowOptions {
+  double seconds = 30;
+  double overlap = 2;
+};
+
 struct ClipOptions {
   double max_seconds = 30;
   bool truncates = true;
-  AugmentConfig augment;  // its wave part; SpecAugment comes after the cache
+  AugmentConfig augment;                            // its wave part; SpecAugment comes after the cache
+  std::function<void(const Skipped&)> report = {};  // gets recordings of `augment` that are of no use, from any thread
+  std::optional<WindowOptions> windows = {};
 };
+// How a data set with this config reads a clip.
+ClipOptions clip_options(const DataConfig& config);
 
 // What a reader makes of a second of silence, or of as much as a shorter data.max_seconds lets through.
 Clip read_silence(const DataPlan& plan, const ClipOptions& options);
-// Decodes the file, cuts it, changes the wave, resamples it straight to each stream's rate, pads it to the streams'
-// minimum and computes their features.
+// Decodes the file, cuts it, changes the wave (data/augment/augmenter.h), resamples it straight to each stream's rate,
+// pads it to the streams' minimum and computes their features.
 std::shared_ptr<const ClipReader> make_file_reader(const DataPlan& plan, const ClipOptions& options);
 
 // Keeps what `reader` returns until `megabytes` of features are held: first come, first kept, none dropped.

@@ -178,6 +178,16 @@ class Reader {
   std::vector<float> mono_;
 };
 
+std::string format_name(const SF_INFO& info) {
+  const auto name_of = [](int format) {
+    SF_FORMAT_INFO found{};
+    found.format = format;
+    const bool is_known = sf_command(nullptr, SFC_GET_FORMAT_INFO, &found, sizeof found) == 0 && found.name;
+    return is_known ? std::string(found.name) : fmt::format("{:#x}", format);
+  };
+  return name_of(info.format & SF_FORMAT_TYPEMASK) + ", " + name_of(info.format & SF_FORMAT_SUBMASK);
+}
+
 }  // namespace
 
 Info probe(const AudioRef& audio) {
@@ -189,7 +199,7 @@ Info probe(const AudioRef& audio) {
     frames = read_frames(file.get(), info, kMaxCountedSeconds * info.samplerate, [](std::span<const float>) {});
   bytes.check();
   if (frames == 0) user_error("{}: the audio file has no samples", audio.shown());
-  return {info.samplerate, info.channels, static_cast<double>(frames) / info.samplerate};
+  return {info.samplerate, info.channels, static_cast<double>(frames) / info.samplerate, format_name(info)};
 }
 
 Part part_of(const Row& row) {

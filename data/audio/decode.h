@@ -17,6 +17,7 @@ struct Info {
   int64_t sample_rate = 0;
   int64_t channels = 0;
   double seconds = 0;
+  std::string format;  // container and coding as libsndfile names them: "WAV (Microsoft), Signed 16 bit PCM"
 };
 Info probe(const AudioRef& audio);
 inline Info probe(const std::string& path) {

@@ -1,17 +1,15 @@
 #pragma once
 #include <torch/torch.h>
 
-#include "data/config.h"
 #include "src/tensor/rng.h"
 
 namespace usam::data {
 
-// The speed factor of a clip: one of `speed`, or 1 where there is none or where the slowed clip would exceed
-// `max_seconds`.
-double draw_speed(const AugmentConfig& config, double seconds, double max_seconds, DrawKey key);
+// Noise (n) of unit power; white, or pink: its power falls by 3 dB an octave.
+torch::Tensor unit_noise(int64_t n, bool is_pink, DrawKey key);
 
-// The samples with another spectral slope, white or pink noise at a signal-to-noise ratio, and a gain, all drawn;
-// silence stays silent.
-torch::Tensor augment_wave(const torch::Tensor& samples, const AugmentConfig& config, DrawKey key);
+// y[n] = x[n] + a x[n - 1]: a filter whose gain at half the sampling rate is `db` away from that at 0 Hz, in between a
+// smooth slope. White noise keeps its power. samples (n), two at least.
+torch::Tensor tilted(const torch::Tensor& samples, double db);
 
 }  // namespace usam::data

@@ -7,22 +7,26 @@
 
 namespace usam::data {
 
+std::vector<Stretch> window_stretches(double total, double window, double overlap) {
+  if (!(overlap >= 0 && overlap < window)) internal_error("windows of {} s overlap by {} s", window, overlap);
+  if (total <= window + kLengthTolerance) return {{0, total}};
+  std::vector<Stretch> all;
+  for (bool is_last = false; !is_last;) {
+    const double offset = static_cast<double>(all.size()) * (window - overlap);
+    is_last = offset + window >= total - kLengthTolerance;
+    all.push_back({offset, is_last ? total - offset : window});
+  }
+  return all;
+}
+
 WindowSource::WindowSource(std::shared_ptr<const Source> source, double window, double overlap)
     : source_(std::move(source)), overlap_(overlap) {
-  if (!(overlap >= 0 && overlap < window)) internal_error("windows of {} s overlap by {} s", window, overlap);
-  const double step = window - overlap;
   for (int64_t i = 0; i < source_->size(); ++i) {
-    const double total = source_->seconds(i);
-    if (total <= window + kLengthTolerance) {
-      windows_.push_back({i, -1, 0, total});
-      continue;
-    }
-    bool is_last = false;
-    for (int64_t number = 0; !is_last; ++number) {
-      const double offset = static_cast<double>(number) * step;
-      is_last = offset + window >= total - kLengthTolerance;
-      windows_.push_back({i, number, offset, is_last ? total - offset : window});
-    }
+    const auto stretches = window_stretches(source_->seconds(i), window, overlap);
+    const bool is_whole = stretches.size() == 1;
+    for (size_t number = 0; number < stretches.size(); ++number)
+      windows_.push_back(
+          {i, is_whole ? -1 : static_cast<int64_t>(number), stretches[number].offset, stretches[number].seconds});
   }
 }
 

@@ -7,10 +7,17 @@
 
 namespace usam::data {
 
-// A source in which each row above `window` seconds stands as several rows: overlapping parts of its file, each but the
-// last `window` seconds long and each beginning `window - overlap` seconds after the one before it, so that the last
-// one, too, is longer than the overlap. A part's key is the row's with "#0", "#1", ...; it has no references, which
-// belong to the whole row, and everything else of it.
+// A stretch of a recording.
+struct Stretch {
+  double offset = 0, seconds = 0;
+};
+// The windows of a recording, one where it fits: each but the last `window` seconds long and each beginning
+// `window - overlap` seconds after the one before it, so that the last one, too, is longer than the overlap.
+// 0 <= overlap < window.
+std::vector<Stretch> window_stretches(double total, double window, double overlap);
+
+// A source in which each row above `window` seconds stands as several rows: the windows of its file. A part's key is
+// the row's with "#0", "#1", ...; it has no references, which belong to the whole row, and everything else of it.
 class WindowSource final : public Source {
  public:
   // 0 <= overlap < window.

@@ -1,5 +1,6 @@
+#include "data/augment/augmenter.h"
+#include "data/augment/mix.h"
 #include "data/augment/spec_augment.h"
-#include "data/augment/wave_augment.h"
 #include "tests/support.h"
 
 namespace usam::data {
@@ -45,24 +46,29 @@ TEST(SpecAugment, DependsOnTheKeyAndSparesShortClips) {
   }
 }
 
-TEST(WaveAugment, Speed) {
+TEST(Augmenter, Speed) {
   AugmentConfig config;
-  EXPECT_EQ(draw_speed(config, 1, 30, DrawKey(0)), 1);
+  EXPECT_EQ(Augmenter(config, nullptr).draw_speed("ASR", 1, 30, DrawKey(0)), 1);
   config.speed = {0.9, 1.1};
   std::map<double, int> drawn;
-  for (uint64_t seed = 0; seed < 100; ++seed) ++drawn[draw_speed(config, 1, 30, DrawKey(seed))];
+  for (uint64_t seed = 0; seed < 100; ++seed)
+    ++drawn[Augmenter(config, nullptr).draw_speed("ASR", 1, 30, DrawKey(seed))];
   EXPECT_EQ(drawn.size(), 2u);
   EXPECT_GT(drawn[0.9], 30);
   config.speed = {0.5};
-  EXPECT_EQ(draw_speed(config, 20, 30, DrawKey(0)), 1);  // 40 s would be too long
+  EXPECT_EQ(Augmenter(config, nullptr).draw_speed("ASR", 20, 30, DrawKey(0)), 1);  // 40 s would be too long
+  config.speed_tasks = {"ASR"};
+  EXPECT_EQ(Augmenter(config, nullptr).draw_speed("ASR", 1, 30, DrawKey(0)), 0.5);
+  EXPECT_EQ(Augmenter(config, nullptr).draw_speed("MC", 1, 30, DrawKey(0)), 1);
 }
 
-TEST(WaveAugment, GainStaysInItsRange) {
+TEST(Augmenter, GainStaysInItsRange) {
   AugmentConfig config;
   config.gain_db = 6;
   double lowest = 9, highest = 0;
   for (uint64_t seed = 0; seed < 200; ++seed) {
-    const double gain = augment_wave(torch::ones({4}), config, DrawKey(seed))[0].item<double>();
+    const double gain =
+        Augmenter(config, nullptr).change(torch::ones({4}), 16000, "ASR", DrawKey(seed))[0].item<double>();
     lowest = std::min(lowest, gain);
     highest = std::max(highest, gain);
   }
@@ -71,16 +77,16 @@ TEST(WaveAugment, GainStaysInItsRange) {
 }
 
 // Two tones of equal level: the higher one gains or loses as drawn, by what the filter's formula says.
-TEST(WaveAugment, TiltMovesHighAgainstLow) {
+TEST(Augmenter, TiltMovesHighAgainstLow) {
   AugmentConfig config;
   config.tilt_db = 12;
+  const Augmenter augment(config, nullptr);
   const auto n = torch::arange(16000, torch::kFloat32);
   const auto low = torch::sin(2 * M_PI * 0.001 * n), high = torch::sin(2 * M_PI * 0.499 * n);
   double least = 0, most = 0;
   for (uint64_t i = 0; i < 40; ++i) {
-    const DrawKey key = draw_key(i, "tilt");
     const auto level = [&](const torch::Tensor& x) {
-      return 10 * std::log10(augment_wave(x, config, key).square().mean().item<double>());
+      return 10 * std::log10(mean_power(augment.change(x, 16000, "ASR", draw_key(i, "tilt"))));
     };
     const double slope = level(high) - level(low);
     least = std::min(least, slope);
@@ -92,15 +98,15 @@ TEST(WaveAugment, TiltMovesHighAgainstLow) {
   EXPECT_GT(most, 8);
 }
 
-TEST(WaveAugment, NoiseHasItsLevel) {
+TEST(Augmenter, NoiseHasItsLevel) {
   AugmentConfig config;
   config.noise_db = std::vector<double>{10, 10};
+  const Augmenter augment(config, nullptr);
   const torch::Tensor wave = torch::sin(torch::arange(16000) * 0.1);
   double low_share_least = 1, low_share_most = 0;
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    const torch::Tensor noise = augment_wave(wave, config, DrawKey(seed)) - wave;
-    const double ratio = (wave.square().mean() / noise.square().mean()).item<double>();
-    EXPECT_NEAR(10 * std::log10(ratio), 10, 0.01);
+    const torch::Tensor noise = augment.change(wave, 16000, "ASR", DrawKey(seed)) - wave;
+    EXPECT_NEAR(10 * std::log10(mean_power(wave) / mean_power(noise)), 10, 0.01);
     const torch::Tensor power = torch::fft::rfft(noise).abs().square();
     const double low = (power.slice(0, 0, 800).sum() / power.sum()).item<double>();
     low_share_least = std::min(low_share_least, low);
@@ -108,7 +114,7 @@ TEST(WaveAugment, NoiseHasItsLevel) {
   }
   EXPECT_NEAR(low_share_least, 0.1, 0.03);  // white
   EXPECT_GT(low_share_most, 0.6);           // pink
-  EXPECT_TRUE(torch::equal(augment_wave(torch::zeros({100}), config, DrawKey(0)), torch::zeros({100})));
+  EXPECT_TRUE(torch::equal(augment.change(torch::zeros({100}), 16000, "ASR", DrawKey(0)), torch::zeros({100})));
 }
 
 }  // namespace

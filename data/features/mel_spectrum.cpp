@@ -153,9 +153,11 @@ void mels_plainly(const MelSpectrum::Tables& tables, const float* samples, int64
 }
 #endif
 
-MelsOf fastest() {
+MelsOf mels_by(MelSpectrum::Instructions instructions) {
 #ifdef __x86_64__
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return mels_with_avx2;
+  if (instructions == MelSpectrum::Instructions::kBest && __builtin_cpu_supports("avx2") &&
+      __builtin_cpu_supports("fma"))
+    return mels_with_avx2;
 #endif
   return mels_plainly;
 }
@@ -171,7 +173,7 @@ std::vector<MelSpectrum::Pass> passes_of(int64_t length) {
   for (int64_t left = length, stride = 1; left > 1;) {
     MelSpectrum::Pass& pass = passes.emplace_back();
     pass.radix = left % 4 == 0 ? 4 : left % 2 == 0 ? 2 : 5;
-    if (left % pass.radix != 0) internal_error("a transform of {} is no product of 2, 4 and 5", length);
+    if (left % pass.radix != 0) internal_error("a transform of {} has prime factors other than 2 and 5", 2 * length);
     pass.blocks = left / pass.radix;
     pass.stride = stride;
     for (int64_t p = 0; p < pass.blocks; ++p)
@@ -208,7 +210,9 @@ std::vector<float> reflected(std::span<const float> samples, int64_t margin, int
 
 }  // namespace
 
-MelSpectrum::MelSpectrum(int64_t transform, int64_t hop, const torch::Tensor& filters_FM) {
+MelSpectrum::MelSpectrum(int64_t transform, int64_t hop, const torch::Tensor& filters_FM, Instructions instructions)
+    : instructions_(instructions) {
+  if (transform % 4 != 0) internal_error("a transform of {} is no multiple of 4", transform);
   tables_.transform = transform;
   tables_.hop = hop;
   const torch::Tensor window = torch::hann_window(transform);
@@ -219,7 +223,7 @@ MelSpectrum::MelSpectrum(int64_t transform, int64_t hop, const torch::Tensor& fi
 }
 
 torch::Tensor MelSpectrum::operator()(std::span<const float> samples, int64_t frames) const {
-  static const MelsOf mels_of_frames = fastest();
+  const MelsOf mels_of_frames = mels_by(instructions_);
   const int64_t transform = tables_.transform, hop = tables_.hop;
   const std::vector<float> padded = reflected(samples, transform / 2, kLanes * hop);
   torch::Tensor energies_TM = torch::empty({frames, std::ssize(tables_.filters)}, torch::kFloat32);

@@ -17,8 +17,12 @@ inline std::span<float> floats_of(const torch::Tensor& x) {
 // processor's vector registers. Immutable: any number of threads may call it at a time.
 class MelSpectrum {
  public:
-  // transform: even, its half a product of 2, 4 and 5. filters_FM: (transform / 2 + 1, mels) float32, mostly zeros.
-  MelSpectrum(int64_t transform, int64_t hop, const torch::Tensor& filters_FM);
+  // Those that the processor has, or those that every one has.
+  enum class Instructions { kBest, kPlain };
+  // transform: a multiple of 4 without prime factors but 2 and 5. filters_FM: (transform / 2 + 1, mels) float32, mostly
+  // zeros.
+  MelSpectrum(int64_t transform, int64_t hop, const torch::Tensor& filters_FM,
+              Instructions instructions = Instructions::kBest);
 
   // The first `frames` frames, of at most n / hop + 1, of `samples` (n), reflected at both ends: n > transform / 2.
   // -> (frames, mels) float32, max(energy, 1e-10).
@@ -48,6 +52,7 @@ class MelSpectrum {
 
  private:
   Tables tables_;
+  Instructions instructions_;
 };
 
 }  // namespace usam::data

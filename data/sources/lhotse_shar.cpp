@@ -26,7 +26,7 @@ struct Shard {
 std::vector<std::string> parts_of(const std::string& folder, const std::string& field, const std::string& ending) {
   std::vector<std::string> parts;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
+  for (const auto& entry : fs::directory_iterator(fs::path(folder).lexically_normal(), error)) {
     const std::string name = entry.path().filename();
     const bool is_part = name.starts_with(field + ".") && (name.ends_with(ending) || name.ends_with(ending + ".gz"));
     if (is_part) parts.push_back(entry.path());

@@ -34,10 +34,14 @@ std::optional<int64_t> number_in(const std::string& path) {
   return parse(before == std::string::npos ? 0 : before + 1);
 }
 
+bool is_sharded(const std::string& manifest) {
+  return fs::path(manifest).parent_path().filename() == "sharded_manifests";
+}
+
 std::vector<std::string> tar_paths(const std::string& manifest, const std::string& tars) {
   if (!tars.empty()) return shard_paths(tars);
   fs::path folder = fs::path(manifest).parent_path();
-  if (folder.filename() == "sharded_manifests") folder = folder.parent_path();
+  if (is_sharded(manifest)) folder = folder.parent_path();
   try {
     return shard_paths((folder / "audio_*.tar").string());
   } catch (const UserError&) {
@@ -93,7 +97,7 @@ class Reader {
   void read_manifest(int32_t number, TarRows& rows) {
     const std::string& path = manifests_[static_cast<size_t>(number)];
     const int32_t file = number + static_cast<int32_t>(tars_.size());
-    const auto shard = manifests_.size() > 1 ? number_in(path) : std::nullopt;
+    const auto shard = manifests_.size() > 1 || is_sharded(path) ? number_in(path) : std::nullopt;
     try {
       read_lines(path, [&](int64_t line, std::string_view text) {
         if (const auto problem = read_line(text, shard, {.file = file, .line = line}, rows))
@@ -143,9 +147,7 @@ class Reader {
 }  // namespace
 
 bool is_nemo_tarred(const std::string& path) {
-  const fs::path file(path);
-  return file.filename().string().starts_with("tarred_audio_manifest") ||
-         file.parent_path().filename() == "sharded_manifests";
+  return is_sharded(path) || fs::path(path).filename().string().starts_with("tarred_audio_manifest");
 }
 
 TarFormat nemo_tarred_format(const std::string& manifest, const std::string& tars) {

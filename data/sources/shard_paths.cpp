@@ -84,7 +84,7 @@ std::vector<std::string> matches(const std::string& pattern) {
 std::vector<std::string> files_in(const std::string& folder, const std::string& ending) {
   std::vector<std::string> all;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
+  for (const auto& entry : fs::directory_iterator(fs::path(folder).lexically_normal(), error)) {
     const std::string name = entry.path().filename();
     if (name.ends_with(ending) && !name.starts_with(".")) all.push_back(entry.path());
   }

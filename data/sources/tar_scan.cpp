@@ -119,7 +119,7 @@ class Scan {
     while (true) {
       const int result = archive_read_next_header(archive_.get(), &entry);
       if (result == ARCHIVE_EOF) break;
-      if (result < ARCHIVE_WARN) refuse_archive();
+      if (result != ARCHIVE_OK && result != ARCHIVE_WARN) refuse_archive();
       const auto member = member_of(entry);
       if (member) use(*member);
       end_ = position() + (archive_entry_size(entry) + kTarBlock - 1) / kTarBlock * kTarBlock;

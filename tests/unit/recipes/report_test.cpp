@@ -6,6 +6,7 @@
 #include "src/base/fs.h"
 #include "tests/support.h"
 #include "tests/train/corpus.h"
+#include "tests/unit/data/tars.h"
 
 namespace usam::recipes {
 namespace {
@@ -60,6 +61,17 @@ TEST_F(ReportClip, TakesTheFileItselfWhereABrowserPlaysItAndItIsSmaller) {
   folder_.write("a.flac", "fLaC and more");
   clip.is_cut = true;
   EXPECT_EQ(audio_uri(clip).substr(0, 22), wav);
+}
+
+TEST_F(ReportClip, AMemberOfATarIsTakenOutOfIt) {
+  using namespace data::test_support;
+  const std::string flac = "fLaC and more", wav = wav_of(0.25);
+  const std::string path = folder_.write("a.tar", tar_member("a.flac", flac) + tar_member("b.wav", wav) + tar_end());
+  data::Row row;
+  row.audios = {{.path = path, .member = "a.flac", .begin = 512, .bytes = std::ssize(flac)}};
+  EXPECT_EQ(audio_uri({torch::zeros({1000}), 0.0625, false, row}), "data:audio/flac;base64,ZkxhQyBhbmQgbW9yZQ==");
+  row.audios = {{.path = path, .member = "b.wav", .begin = 1536, .bytes = std::ssize(wav)}};
+  EXPECT_EQ(read_shown(row).samples.numel(), 4000);
 }
 
 TEST_F(ReportClip, LinksAreRelativeAndEscaped) {

@@ -79,8 +79,10 @@ int generate(const GenerateArguments& arguments) {
   recipe->module().to(device);
 
   const auto& window = config.evaluate.window;
-  const bool truncates = config.data.long_audio == data::LongAudio::kTruncate && !window;
-  const Clips clips(*recipe, {window ? window->seconds : config.data.max_seconds, truncates, {}});
+  data::ClipOptions read = data::clip_options(config.data);
+  read.augment = {};
+  if (window) read = {window->seconds, false, {}};
+  const Clips clips(*recipe, read);
   AnsweringOptions options{search_of(arguments, config, *answers), config.evaluate.batch_rows,
                            std::max<int64_t>(1, config.data.threads), window, nullptr};
   if (is_streamed) options.on_text = print;
@@ -93,7 +95,8 @@ int generate(const GenerateArguments& arguments) {
     const bool is_shown = is_streamed && answer.error.empty();
     print((is_shown ? "" : to_json(answer, arguments).dump(-1, ' ', false, Json::error_handler_t::replace)) + "\n");
   });
-  if (truncated > 0) log::warn("{} clips were cut to data.max_seconds = {} s", truncated, config.data.max_seconds);
+  const auto limit = data::length_limit(config.data);
+  if (truncated > 0) log::warn("{} clips were cut to {}max_seconds = {} s", truncated, limit.prefix, limit.seconds);
   if (failed > 0) log::error("{} of {} clips could not be answered", failed, total);
   return failed > 0 ? kFailed : kDone;
 }

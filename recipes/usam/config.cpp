@@ -22,6 +22,25 @@ std::string dtype_problem(const Part& part, Train train) {
   return dtype && dtype->value.text != "float32" ? "'train: full' needs 'dtype: float32'" : "";
 }
 
+std::string cache_problem(const UsamConfig& c) {
+  bool has_frozen = false;
+  for (const auto& [name, slot] : c.encoders) has_frozen |= slot.train == Train::kFrozen;
+  if (!c.cache->encoders && !has_frozen) return "'recipe.cache' has nothing to keep: no encoder is frozen";
+  if (!c.cache->encoders) return "";
+  if (c.cache->encoders->empty()) return "'recipe.cache.encoders' names no encoder: remove the key or 'recipe.cache'";
+  for (const auto& name : *c.cache->encoders) {
+    const auto slot = std::ranges::find(c.encoders, name, [](const auto& s) { return s.first; });
+    if (slot == c.encoders.end())
+      return fmt::format("'recipe.cache.encoders' names '{}', which is none of the encoders", name);
+    if (slot->second.train != Train::kFrozen)
+      return fmt::format(
+          "'recipe.cache' keeps what frozen encoders make, but '{}' is trained: freeze it, or leave it out of "
+          "'recipe.cache.encoders'",
+          name);
+  }
+  return "";
+}
+
 std::string problem_of(const UsamConfig& c) {
   if (c.encoders.empty()) return "'recipe.encoders' names no encoder; give at least one.";
   auto is_reference = [&](const auto& slot) { return slot.first == c.fusion.reference; };
@@ -34,7 +53,7 @@ std::string problem_of(const UsamConfig& c) {
     const std::string problem = prompt_problem(prompt);
     if (!problem.empty()) return fmt::format("'recipe.prompts.{}' {}", task, problem);
   }
-  return "";
+  return c.cache ? cache_problem(c) : "";
 }
 
 }  // namespace
@@ -67,6 +86,14 @@ void describe(Fields& f, LossConfig& c) {
   f("balance", c.balance, "load balance of a sparse projector");
 }
 
+void describe(Fields& f, CacheConfig& c) {
+  f("encoders", c.encoders, "encoders whose outputs are kept; null: all that are frozen");
+  f("dir", c.dir, "folder, which runs may share; made where it is absent").required().relative_to_cwd();
+  f.choice("dtype", c.dtype,
+           {{"fp32", CacheType::kFloat32}, {"fp16", CacheType::kFloat16}, {"bf16", CacheType::kBFloat16}},
+           "type in which they are kept");
+}
+
 void describe(Fields& f, UsamConfig& c) {
   f("encoders", c.encoders, "audio encoders by name; their streams are fused").required();
   f("fusion", c.fusion, "common time grid of the streams");
@@ -79,6 +106,7 @@ void describe(Fields& f, UsamConfig& c) {
   f("chat", c.chat, "chat template of the language model, around every prompt");
   f("shuffle_tags", c.shuffle_tags, "training targets list a row's tags in an order drawn for each epoch");
   f("loss", c.loss, "terms of the loss");
+  f("cache", c.cache, "frozen encoders' outputs are kept on disk and read back; null: none").resumable();
   f("freeze", c.freeze, "patterns of parameter paths that are not trained, whatever else is said");
   f.rule([&c] { return problem_of(c); });
 }

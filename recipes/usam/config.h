@@ -46,6 +46,15 @@ struct LossConfig {
   losses::LoadBalanceConfig balance;
 };
 
+enum class CacheType { kFloat32, kFloat16, kBFloat16 };
+
+// What frozen encoders make of clips is kept on disk.
+struct CacheConfig {
+  std::optional<std::vector<std::string>> encoders;  // none given: all that are frozen
+  Path dir;
+  CacheType dtype = CacheType::kFloat32;
+};
+
 struct UsamConfig {
   std::vector<std::pair<std::string, EncoderSlot>> encoders;  // in the order written
   FusionConfig fusion;
@@ -55,6 +64,7 @@ struct UsamConfig {
   ChatConfig chat;                             // what goes around the prompts
   bool shuffle_tags = true;                    // training targets list a row's tags in an order drawn per epoch
   LossConfig loss;
+  std::optional<CacheConfig> cache;
   std::vector<std::string> freeze;  // patterns of parameter paths that are left as they are
 };
 
@@ -62,6 +72,7 @@ void describe(Fields& f, EncoderSlot& c);
 void describe(Fields& f, FusionConfig& c);
 void describe(Fields& f, LlmSlot& c);
 void describe(Fields& f, LossConfig& c);
+void describe(Fields& f, CacheConfig& c);
 void describe(Fields& f, UsamConfig& c);
 
 // The prompts of usam.md section 4, used for tasks that a config does not name.

@@ -27,12 +27,6 @@ void seed_part(uint64_t seed, const std::string& part) {
 
 }  // namespace
 
-int64_t valid_steps(const AudioEncoder& encoder, const torch::Tensor& features, int64_t samples) {
-  const auto spec = encoder.front_end();
-  const auto* mel = std::get_if<WhisperMelSpec>(&spec);
-  return mel && mel->thirty_seconds ? 2 * encoder.output_frames(samples) : features.size(0);
-}
-
 UsamModel::UsamModel(const UsamConfig& config, uint64_t seed, int64_t vocab_size)
     : fusion_(config.fusion), train_llm_(config.llm.train) {
   encoder_modules_ = register_module("encoders", std::make_shared<torch::nn::Module>());
@@ -91,23 +85,9 @@ void UsamModel::set_training(bool on) {
   if (train_llm_ == Train::kFrozen) llm->eval();
 }
 
-Frames UsamModel::encode(EncoderPart& part, const data::Batch& batch) {
-  const auto& features = batch.field("audio." + part.name).data;
-  const auto steps_B = batch.field("steps." + part.name).data.squeeze(1);
-  EncoderOutput out;
-  {
-    torch::AutoGradMode mode(part.train != Train::kFrozen && torch::GradMode::is_enabled());
-    out = part.encoder->forward(features, steps_B, !part.mix.is_empty());
-  }
-  // An encoder may be kept in a lower type; what follows it is in fp32.
-  if (part.mix.is_empty()) return {out.last().x_BTD.to(torch::kFloat32), out.valid_BT, out.hz};
-  for (auto& state_BTD : out.states_BTD) state_BTD = state_BTD.to(torch::kFloat32);
-  return {part.mix(out.states_BTD), out.valid_BT, out.hz};
-}
-
 Frames UsamModel::fused(const data::Batch& batch) {
   std::vector<Frames> streams;
-  for (auto& part : encoders) streams.push_back(encode(part, batch));
+  for (auto& part : encoders) streams.push_back(encode(part, batch, cache.get()));
   torch::Tensor counts_B;
   double hz = streams.front().hz;
   if (fusion_.hz) {
@@ -123,11 +103,8 @@ nn::Projected UsamModel::project(const data::Batch& batch, const torch::Tensor& 
   return projector->forward(bridge->forward(fused(batch)), prompt_BW);
 }
 
-int64_t UsamModel::audio_tokens(const std::map<std::string, int64_t>& samples, double seconds) const {
-  const auto& reference = encoders.front();
-  const int64_t frames = fusion_.hz ? std::max<int64_t>(1, std::llround(seconds * *fusion_.hz))
-                                    : reference.encoder->output_frames(samples.at(reference.name));
-  return bridge->output_frames(frames);
+int64_t UsamModel::audio_tokens(int64_t frames, double seconds) const {
+  return bridge->output_frames(fusion_.hz ? std::max<int64_t>(1, std::llround(seconds * *fusion_.hz)) : frames);
 }
 
 torch::Tensor UsamModel::prompt_vector(const data::Batch& batch) {

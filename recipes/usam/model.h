@@ -9,24 +9,12 @@
 #include "data/batch.h"
 #include "losses/saclm.h"
 #include "recipes/usam/config.h"
+#include "recipes/usam/encoders.h"
 #include "recipes/usam/sequence.h"
-#include "src/models/audio_encoder.h"
 #include "src/models/language_model.h"
 #include "src/nn/bridge.h"
-#include "src/nn/layer_mix.h"
 
 namespace usam::recipes {
-
-// An encoder in its place: how it is trained and which of its states are used.
-struct EncoderPart {
-  std::string name;
-  Train train = Train::kFrozen;
-  std::shared_ptr<AudioEncoder> encoder;
-  nn::LayerMix mix{nullptr};  // null: the last state
-};
-
-// Steps of a clip's features that hold the clip itself: with Whisper's `pad: 30s` the rest is padding like any other.
-int64_t valid_steps(const AudioEncoder& encoder, const torch::Tensor& features, int64_t samples);
 
 // Children: encoders.NAME, mixes.NAME, bridge, projector, llm, saclm.
 class UsamModel : public torch::nn::Module {
@@ -36,7 +24,7 @@ class UsamModel : public torch::nn::Module {
   UsamModel(const UsamConfig& config, uint64_t seed, int64_t vocab_size);
 
   // The encoders' streams on one time grid, side by side in channels, the reference first. The batch holds the fields
-  // audio.NAME, steps.NAME (valid steps of each row) and seconds.
+  // that encoders.h names.
   Frames fused(const data::Batch& batch);
   // Audio to the language model's width: the fused streams through bridge and projector.
   nn::Projected project(const data::Batch& batch, const torch::Tensor& prompt_BW);
@@ -47,8 +35,8 @@ class UsamModel : public torch::nn::Module {
   // Input embeddings of a padded field of ids, its valid ones only.
   SequencePart embed(const data::BatchField& ids);
 
-  // Valid audio tokens of a clip before pruning, given its samples in each stream.
-  int64_t audio_tokens(const std::map<std::string, int64_t>& samples, double seconds) const;
+  // Valid audio tokens of a clip before pruning, given its frames in the first stream.
+  int64_t audio_tokens(int64_t frames, double seconds) const;
   // Trained parts in train mode, frozen ones in evaluation mode.
   void set_training(bool on);
 
@@ -56,10 +44,10 @@ class UsamModel : public torch::nn::Module {
   std::shared_ptr<nn::Bridge> bridge;
   std::shared_ptr<nn::Projector> projector;
   std::shared_ptr<LanguageModel> llm;
-  losses::Saclm saclm{nullptr};  // null: no contrastive loss
+  losses::Saclm saclm{nullptr};         // null: no contrastive loss
+  std::shared_ptr<FeatureCache> cache;  // null: every clip is encoded
 
  private:
-  Frames encode(EncoderPart& part, const data::Batch& batch);
   void add_encoder(const std::string& name, const EncoderSlot& slot, uint64_t seed);
   void choose_trainables(const UsamConfig& config, uint64_t seed);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "recipes/usam/assets.h"
+#include "recipes/usam/feature_cache.h"
 #include "src/tensor/rng.h"
 
 namespace usam::recipes {
@@ -59,23 +60,26 @@ UsamRecipe::UsamRecipe(const UsamConfig& config, const RecipeInit& init)
 data::DataPlan UsamRecipe::data_plan() const {
   data::DataPlan plan;
   plan.min_seconds = static_cast<double>(kMinSamples) / 16000;
+  std::call_once(cache_once_, [&] {
+    if (config_.cache) model_->cache = std::make_shared<FeatureCache>(config_, model_->encoders, plan.min_seconds);
+  });
+  plan.memory = model_->cache;
+  plan.takes_windows = true;
+  std::vector<std::string> fields = {"left", "right", "target", "seconds", "audio_tokens", "task", "windows"};
+  if (plan.memory) fields.push_back("memory");
   for (const auto& part : model_->encoders) {
     plan.streams.push_back({part.name, part.encoder->front_end(), part.encoder->min_samples()});
-    plan.fields.push_back({"audio." + part.name, data::Layout::kPadded});
-    plan.fields.push_back({"steps." + part.name, data::Layout::kPadded});
+    for (const char* name : {"audio.", "steps.", "sizes."}) fields.push_back(name + part.name);
+    if (model_->cache && model_->cache->keeps(part.name)) fields.push_back("kept." + part.name);
   }
-  for (const char* name : {"left", "right", "target", "seconds", "audio_tokens", "task"}) {
-    plan.fields.push_back({name, data::Layout::kPadded});
-  }
+  for (const auto& name : fields) plan.fields.push_back({name, data::Layout::kPadded});
   plan.length = [this](const data::Row& row, double seconds) {
-    std::map<std::string, int64_t> samples;
-    for (const auto& part : model_->encoders) {
-      const auto rate = static_cast<double>(sample_rate(part.encoder->front_end()));
-      samples[part.name] = std::max<int64_t>(std::llround(seconds * rate), part.encoder->min_samples());
-    }
+    const AudioEncoder& encoder = *model_->encoders.front().encoder;
+    const auto rate = static_cast<double>(sample_rate(encoder.front_end()));
+    const int64_t samples = std::max<int64_t>(std::llround(seconds * rate), encoder.min_samples());
     const auto prompt = prompts_->of(row);
     const auto target = tokenizer_->encode(row.references.empty() ? "" : row.references.front());
-    return data::SampleLength{seconds, model_->audio_tokens(samples, seconds),
+    return data::SampleLength{seconds, model_->audio_tokens(encoder.output_frames(samples), seconds),
                               static_cast<int64_t>(prompt.left.size() + prompt.right.size() + target.size() + 1)};
   };
   plan.make_example = [this](const data::Row& row, const data::Clip& clip) { return make_example(row, clip); };
@@ -93,11 +97,11 @@ std::string UsamRecipe::target_text(const data::Row& row, const data::Clip& clip
 }
 
 data::Example UsamRecipe::make_example(const data::Row& row, const data::Clip& clip) const {
-  data::Example example;
+  const FeatureCache* cache = model_->cache.get();
+  data::Example example = shared_fields(clip, cache != nullptr);
   for (const auto& part : model_->encoders) {
-    const auto& features = clip.features.at(part.name);
-    example["audio." + part.name] = features;
-    example["steps." + part.name] = ids_tensor({valid_steps(*part.encoder, features, clip.samples.at(part.name))});
+    const bool is_kept = cache && cache->keeps(part.name);
+    example.merge(encoder_fields(part, clip, is_kept ? std::optional(cache->type()) : std::nullopt));
   }
   const auto prompt = prompts_->of(row);
   auto target = tokenizer_->encode(target_text(row, clip));
@@ -105,10 +109,10 @@ data::Example UsamRecipe::make_example(const data::Row& row, const data::Clip& c
   example["left"] = ids_tensor(prompt.left);
   example["right"] = ids_tensor(prompt.right);
   example["target"] = ids_tensor(target);
-  example["seconds"] = torch::tensor({clip.seconds}, torch::kFloat64);
   const auto task = config_.prompts.find(row.task);  // a row with its own prompt may be of a task without one
   example["task"] = ids_tensor({task == config_.prompts.end() ? -1 : std::distance(config_.prompts.begin(), task)});
-  example["audio_tokens"] = ids_tensor({model_->audio_tokens(clip.samples, clip.seconds)});
+  example["audio_tokens"] =
+      ids_tensor({model_->audio_tokens(encoded_frames(model_->encoders.front(), clip), clip.seconds)});
   return example;
 }
 

@@ -55,7 +55,7 @@ class UsamRecipe final : public Recipe, public Answers {
   std::shared_ptr<UsamModel> model_;
   std::vector<int64_t> eos_;
   std::shared_ptr<dist::Communicator> pool_;  // the ranks that a sample's negatives come from
-  mutable std::once_flag bases_once_;
+  mutable std::once_flag bases_once_, cache_once_;
   mutable Bases bases_;  // base.json, made when it is first asked for
 };
 

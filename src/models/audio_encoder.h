@@ -35,6 +35,8 @@ class AudioEncoder : public torch::nn::Module {
   virtual int64_t width() const = 0;
   virtual int64_t num_states() const = 0;  // length of states_BTD when all are asked for
   virtual double hz() const = 0;           // output frames a second
+  // Seconds from a clip's begin to the middle of an output frame; it never falls as the index rises.
+  virtual double frame_time(int64_t index) const { return (static_cast<double>(index) + 0.5) / hz(); }
   // Whether all states are to be combined into the stream unless a recipe says otherwise (MERT), rather than the last.
   virtual bool prefers_all_states() const { return false; }
   // The path in this module of what its Hugging Face folder holds as one tensor; "" for what is no tensor here.

@@ -13,7 +13,7 @@ Clips::Clips(const Recipe& recipe, data::ClipOptions options)
 Clips::Loaded Clips::load(const data::Row& row) const {
   auto read = reader_->read(0, row, draw_key(0, "augment"));
   if (read.is_too_long) user_error("{}: the audio is longer than {} s", row.audio().shown(), options_.max_seconds);
-  return {plan_.make_example(row, read.clip), read.clip.seconds, read.is_truncated};
+  return {plan_.make_example(row, read.clip), read.clip.seconds, read.clip.is_truncated};
 }
 
 data::Batch Clips::batch(const std::vector<std::string>& keys, const std::vector<data::Example>& examples) const {

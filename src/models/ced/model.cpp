@@ -150,6 +150,14 @@ double CedEncoder::hz() const {
   return bands_ == CedBands::kFold ? steps : steps * kBands;
 }
 
+// Chunk by chunk: each but the last ends with frames that fill no patch. A step's bands are at one time.
+double CedEncoder::frame_time(int64_t index) const {
+  const int64_t step = bands_ == CedBands::kFold ? index : index / kBands;
+  const int64_t size = sizes_.target_length, chunk = step / (size / kPatch), place = step % (size / kPatch);
+  const double frames = static_cast<double>(chunk * size + place * kPatch) + 0.5 * kPatch;
+  return frames * kHop / 16000.0;
+}
+
 std::string CedEncoder::path_of(const std::string& tensor) const {
   // Queries, keys and values are one tensor there.
   return tensor.find(".attn.qkv.") == tensor.npos ? ced_module_path(tensor) : "";

@@ -77,6 +77,7 @@ class CedEncoder : public AudioEncoder {
   int64_t num_states() const override { return sizes_.layers + 1; }
   std::string path_of(const std::string& tensor) const override;
   double hz() const override;
+  double frame_time(int64_t index) const override;
   const CedSizes& sizes() const { return sizes_; }
 
  private:

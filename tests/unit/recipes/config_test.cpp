@@ -55,6 +55,37 @@ TEST_F(UsamConfigTest, Refusals) {
   }
 }
 
+TEST_F(UsamConfigTest, RefusalsOfTheCache) {
+  const std::vector<std::string> plain = {"data.augment.spec={time_masks: 0, frequency_masks: 0}",
+                                          "recipe.cache.dir=cache"};
+  const auto expect = [&](const std::vector<std::string>& more, const std::string& message) {
+    const std::string got = refusal(plain + more);
+    EXPECT_TRUE(got.ends_with(message)) << got;
+  };
+  EXPECT_EQ(refusal(plain), "");
+  EXPECT_EQ(refusal(plain + std::vector<std::string>{"recipe.cache.encoders=[ced, mert]"}), "");
+  expect({"recipe.cache.encoders=[ced, piano]"},
+         "'recipe.cache.encoders' names 'piano', which is none of the encoders");
+  expect({"recipe.cache.encoders=[]"}, "'recipe.cache.encoders' names no encoder: remove the key or 'recipe.cache'");
+  expect({"recipe.cache.encoders=[ced]", "recipe.encoders.ced.train=lora", "recipe.encoders.ced.lora.targets=[q_proj]"},
+         "'recipe.cache' keeps what frozen encoders make, but 'ced' is trained: freeze it, or leave it out of "
+         "'recipe.cache.encoders'");
+  expect({"recipe.encoders.ced.train=full", "recipe.encoders.whisper.train=full", "recipe.encoders.mert.train=full"},
+         "'recipe.cache' has nothing to keep: no encoder is frozen");
+  const std::string augmented =
+      "'recipe.cache' keeps what encoders make of a clip, but 'data.augment' changes clips anew in every epoch: use "
+      "one of them";
+  expect({"data.augment.spec.time_masks=1"}, augmented);
+  expect({"data.augment.gain_db=3"}, augmented);
+  expect({"parallel.strategy=fsdp"},
+         "'recipe.cache' lets a micro-batch decide how often an encoder runs, but with 'parallel.strategy: fsdp' all "
+         "ranks must run it together: choose ddp or zero1");
+  EXPECT_TRUE(refusal({"data.long_audio=window", "data.window={max_seconds: 9, long_audio: drop, overlap: 1}",
+                       "parallel.strategy=fsdp"})
+                  .ends_with("'data.long_audio: window' lets a micro-batch decide how often an encoder runs, but with "
+                             "'parallel.strategy: fsdp' all ranks must run it together: choose ddp or zero1"));
+}
+
 // MERT's states are mixed by learned weights unless the config says otherwise (usam.md section 1).
 TEST_F(UsamConfigTest, MertsStatesAreMixedAndTheMixIsTrained) {
   const auto trained = [](const std::vector<std::string>& overrides) {

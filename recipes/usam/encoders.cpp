@@ -1,0 +1,299 @@
+#include "recipes/usam/encoders.h"
+
+#include <c10/core/impl/LocalDispatchKeySet.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <ranges>
+
+#include "recipes/usam/feature_cache.h"
+
+namespace usam::recipes {
+namespace {
+
+constexpr double kEnd = std::numeric_limits<double>::infinity();
+
+torch::Tensor ids_tensor(const std::vector<int64_t>& ids) {
+  return torch::tensor(ids, torch::kInt64);
+}
+
+// The clip's windows; itself where it is one.
+std::vector<const data::Clip*> windows_of(const data::Clip& clip) {
+  if (clip.windows.empty()) return {&clip};
+  std::vector<const data::Clip*> windows;
+  for (const auto& window : clip.windows) windows.push_back(&window);
+  return windows;
+}
+
+// From when on, in seconds of the clip, a window's frames count: the middle of its overlap with the one before.
+double first_moment(const std::vector<const data::Clip*>& windows, size_t w) {
+  if (w == 0) return 0;
+  if (w == windows.size()) return kEnd;
+  const data::Clip& before = *windows[w - 1];
+  return (windows[w]->start + before.start + before.seconds) / 2;
+}
+
+// The frames, of `count` of a window that begins at `start`, whose middle lies in [from, until).
+struct Range {
+  int64_t begin = 0, end = 0;
+};
+Range frames_between(const AudioEncoder& encoder, int64_t count, double start, double from, double until) {
+  // Two windows' times for one frame differ by rounding: compared in microseconds, they are on the same side.
+  const auto ticks = [](double seconds) { return std::round(seconds * 1e6); };
+  const auto first_at = [&](double moment) {
+    if (moment <= 0) return int64_t{0};
+    const auto all = std::views::iota(int64_t{0}, count);
+    const auto found = std::ranges::partition_point(
+        all, [&](int64_t i) { return ticks(start + encoder.frame_time(i)) < ticks(moment); });
+    return static_cast<int64_t>(found - all.begin());
+  };
+  return {first_at(from), first_at(until)};
+}
+
+torch::Tensor no_features(const AudioEncoder& encoder) {
+  const auto spec = encoder.front_end();
+  if (const auto* mel = std::get_if<WhisperMelSpec>(&spec)) return torch::empty({0, mel->mels});
+  if (std::holds_alternative<CedMelSpec>(spec)) return torch::empty({0, 64});
+  return torch::empty({0});
+}
+
+// What an encoder reads of some rows of a batch.
+struct EncoderInput {
+  torch::Tensor features_BT, steps_BW, sizes_BW, windows_BW3, seconds_B;
+
+  EncoderInput rows(const torch::Tensor& rows_R) const {
+    const auto pick = [&](const torch::Tensor& x) { return x.index_select(0, rows_R); };
+    return {pick(features_BT), pick(steps_BW), pick(sizes_BW), pick(windows_BW3), pick(seconds_B)};
+  }
+};
+
+EncoderInput input_of(const data::Batch& batch, const std::string& name) {
+  return {batch.field("audio." + name).data, batch.field("steps." + name).data, batch.field("sizes." + name).data,
+          batch.field("windows").data, batch.field("seconds").data.squeeze(1)};
+}
+
+// One window of a batch.
+struct Window {
+  int64_t row = 0;
+  int64_t begin = 0, size = 0, steps = 0;  // in the row's features
+  double start = 0, seconds = 0, from = 0, until = kEnd;
+};
+
+std::vector<Window> list_windows(const EncoderInput& input) {
+  const auto host = [](const torch::Tensor& x) { return x.cpu().contiguous(); };
+  const auto steps_BW = host(input.steps_BW), sizes_BW = host(input.sizes_BW), windows_BW3 = host(input.windows_BW3);
+  const auto steps = steps_BW.accessor<int64_t, 2>(), sizes = sizes_BW.accessor<int64_t, 2>();
+  const auto times = windows_BW3.accessor<double, 3>();
+  std::vector<Window> all;
+  for (int64_t b = 0; b < steps.size(0); ++b) {
+    int64_t begin = 0;
+    for (int64_t w = 0; w < steps.size(1) && sizes[b][w] > 0; ++w) {
+      if (w > 0) all.back().until = times[b][w][2];
+      all.push_back({b, begin, sizes[b][w], steps[b][w], times[b][w][0], times[b][w][1], times[b][w][2], kEnd});
+      begin += sizes[b][w];
+    }
+  }
+  return all;
+}
+
+// The states that are used: all of them, or the last.
+std::vector<torch::Tensor> used_states(EncoderOutput& output, bool all_states) {
+  if (all_states) return std::move(output.states_BTD);
+  return {output.last().x_BTD};
+}
+
+// Rows of one stream, and their frames.
+struct States {
+  std::vector<torch::Tensor> states_BTD;
+  torch::Tensor valid_BT;
+};
+
+// The frames of each row, piece by piece and state by state.
+class Stitcher {
+ public:
+  Stitcher(const AudioEncoder& encoder, int64_t rows) : encoder_(encoder), pieces_(static_cast<size_t>(rows)) {}
+
+  void add(const std::vector<Window>& windows, std::vector<torch::Tensor> states_NTD, const torch::Tensor& counts_N) {
+    const auto counts = counts_N.cpu();
+    for (size_t n = 0; n < windows.size(); ++n) {
+      const Window& window = windows[n];
+      const auto i = static_cast<int64_t>(n);
+      const Range kept = frames_between(encoder_, counts[i].item<int64_t>(), window.start, window.from, window.until);
+      auto& of_row = pieces_[static_cast<size_t>(window.row)];
+      of_row.resize(states_NTD.size());
+      for (size_t s = 0; s < states_NTD.size(); ++s)
+        of_row[s].push_back(states_NTD[s][i].slice(0, kept.begin, kept.end));
+    }
+  }
+
+  States states() const {
+    States all;
+    std::vector<int64_t> lengths;
+    for (size_t s = 0; s < pieces_.front().size(); ++s) {
+      std::vector<torch::Tensor> rows;
+      for (const auto& of_row : pieces_) rows.push_back(torch::cat(of_row[s]));
+      if (s == 0)
+        for (const auto& row_TD : rows) lengths.push_back(row_TD.size(0));
+      all.states_BTD.push_back(torch::nn::utils::rnn::pad_sequence(rows, /*batch_first=*/true));
+    }
+    const auto& first = all.states_BTD.front();
+    all.valid_BT = length_mask(ids_tensor(lengths).to(first.device()), first.size(1));
+    return all;
+  }
+
+ private:
+  const AudioEncoder& encoder_;
+  std::vector<std::vector<std::vector<torch::Tensor>>> pieces_;  // by row, state, window: (T, D)
+};
+
+States encode_windows(AudioEncoder& encoder, const EncoderInput& input, bool all_states) {
+  const auto windows = list_windows(input);
+  const double budget = static_cast<double>(input.seconds_B.size(0)) * input.seconds_B.max().item<double>();
+  Stitcher stitcher(encoder, input.features_BT.size(0));
+  for (size_t begin = 0, end = 0; begin < windows.size(); begin = end) {
+    double longest = 0;
+    for (end = begin; end < windows.size(); ++end) {
+      longest = std::max(longest, windows[end].seconds);
+      if (end > begin && longest * static_cast<double>(end - begin + 1) > budget) break;
+    }
+    const std::vector<Window> chunk(windows.begin() + static_cast<std::ptrdiff_t>(begin),
+                                    windows.begin() + static_cast<std::ptrdiff_t>(end));
+    std::vector<torch::Tensor> features;
+    std::vector<int64_t> steps;
+    for (const Window& window : chunk) {
+      features.push_back(input.features_BT[window.row].slice(0, window.begin, window.begin + window.size));
+      steps.push_back(window.steps);
+    }
+    auto output = encoder.forward(torch::nn::utils::rnn::pad_sequence(features, /*batch_first=*/true),
+                                  ids_tensor(steps).to(input.steps_BW.device()), all_states);
+    const auto counts_N = output.valid_BT.sum(1);
+    stitcher.add(chunk, used_states(output, all_states), counts_N);
+  }
+  return stitcher.states();
+}
+
+States encode_rows(AudioEncoder& encoder, const EncoderInput& input, bool all_states) {
+  if (input.steps_BW.size(1) > 1) return encode_windows(encoder, input, all_states);
+  auto output = encoder.forward(input.features_BT, input.steps_BW.squeeze(1), all_states);
+  const auto valid_BT = output.valid_BT;
+  return {used_states(output, all_states), valid_BT};
+}
+
+// Rows of `some` put among those of `all`, which has none there.
+void put_rows(States& all, States some, const torch::Tensor& rows_R) {
+  const int64_t size = std::max(all.valid_BT.size(1), some.valid_BT.size(1));
+  const auto lengthen = [size](const torch::Tensor& x) {
+    const int64_t more = size - x.size(1);
+    if (more == 0) return x;
+    return x.dim() == 2 ? torch::constant_pad_nd(x, {0, more}) : torch::constant_pad_nd(x, {0, 0, 0, more});
+  };
+  all.valid_BT = lengthen(all.valid_BT).index_copy(0, rows_R, lengthen(some.valid_BT));
+  for (size_t s = 0; s < all.states_BTD.size(); ++s) {
+    auto& state_BTD = all.states_BTD[s];
+    state_BTD = lengthen(state_BTD).index_copy(0, rows_R, lengthen(some.states_BTD[s].to(state_BTD.scalar_type())));
+  }
+}
+
+// The samples that the cache has, and the others encoded, and kept.
+States remember_or_encode(EncoderPart& part, const data::Batch& batch, FeatureCache& cache) {
+  const torch::NoGradGuard no_grad;
+  const c10::impl::ExcludeDispatchKeyGuard own_type(c10::autocast_dispatch_keyset);
+  const auto& kept = batch.field("kept." + part.name);
+  const auto rows_R = (kept.lengths_B == 0).nonzero().squeeze(1);
+  const bool all_states = !part.mix.is_empty();
+  States states;
+  if (rows_R.size(0) < batch.size()) {
+    for (const auto& state_BTD : kept.data.unbind(2)) states.states_BTD.push_back(state_BTD.to(torch::kFloat32));
+    states.valid_BT = length_mask(kept.lengths_B, kept.data.size(1));
+  }
+  if (rows_R.size(0) == 0) return states;
+  const bool is_all = rows_R.size(0) == batch.size();
+  const auto input = input_of(batch, part.name);
+  auto made = encode_rows(*part.encoder, is_all ? input : input.rows(rows_R), all_states);
+  cache.keep(part.name, batch, rows_R, made.states_BTD, made.valid_BT);
+  if (is_all) return made;
+  put_rows(states, std::move(made), rows_R);
+  return states;
+}
+
+}  // namespace
+
+int64_t valid_steps(const AudioEncoder& encoder, const torch::Tensor& features, int64_t samples) {
+  const auto spec = encoder.front_end();
+  const auto* mel = std::get_if<WhisperMelSpec>(&spec);
+  return mel && mel->thirty_seconds ? 2 * encoder.output_frames(samples) : features.size(0);
+}
+
+data::Example shared_fields(const data::Clip& clip, bool has_memory) {
+  data::Example example;
+  const auto windows = windows_of(clip);
+  auto times_W3 = torch::zeros({std::ssize(windows), 3}, torch::kFloat64);
+  for (size_t w = 0; w < windows.size(); ++w) {
+    auto* row = times_W3.data_ptr<double>() + 3 * w;
+    row[0] = windows[w]->start, row[1] = windows[w]->seconds, row[2] = first_moment(windows, w);
+  }
+  example["windows"] = times_W3;
+  example["seconds"] = torch::tensor({clip.seconds}, torch::kFloat64);
+  if (!has_memory) return example;
+  const auto key = clip.key.value_or(data::ClipKey{});
+  example["memory"] = ids_tensor({key[0], key[1], clip.is_truncated, clip.is_misdeclared, clip.is_windowed});
+  return example;
+}
+
+data::Example encoder_fields(const EncoderPart& part, const data::Clip& clip,
+                             std::optional<torch::ScalarType> kept_as) {
+  data::Example example;
+  const std::string& name = part.name;
+  const auto recalled = clip.recalled.find(name);
+  const bool is_recalled = recalled != clip.recalled.end();
+  if (kept_as)
+    example["kept." + name] =
+        is_recalled ? recalled->second : torch::empty({0, part.states(), part.encoder->width()}, *kept_as);
+  if (is_recalled) {
+    example["audio." + name] = no_features(*part.encoder);
+    example["steps." + name] = example["sizes." + name] = ids_tensor({0});
+    return example;
+  }
+  std::vector<torch::Tensor> features;
+  std::vector<int64_t> steps, sizes;
+  for (const data::Clip* window : windows_of(clip)) {
+    features.push_back(window->features.at(name));
+    sizes.push_back(features.back().size(0));
+    steps.push_back(valid_steps(*part.encoder, features.back(), window->samples.at(name)));
+  }
+  example["audio." + name] = features.size() == 1 ? features.front() : torch::cat(features);
+  example["steps." + name] = ids_tensor(steps);
+  example["sizes." + name] = ids_tensor(sizes);
+  return example;
+}
+
+int64_t encoded_frames(const EncoderPart& part, const data::Clip& clip) {
+  if (const auto found = clip.recalled.find(part.name); found != clip.recalled.end()) return found->second.size(0);
+  const auto windows = windows_of(clip);
+  int64_t total = 0;
+  for (size_t w = 0; w < windows.size(); ++w) {
+    const int64_t count = part.encoder->output_frames(windows[w]->samples.at(part.name));
+    const Range kept =
+        frames_between(*part.encoder, count, windows[w]->start, first_moment(windows, w), first_moment(windows, w + 1));
+    total += kept.end - kept.begin;
+  }
+  return total;
+}
+
+Frames encode(EncoderPart& part, const data::Batch& batch, FeatureCache* cache) {
+  States states;
+  if (cache && cache->keeps(part.name)) {
+    states = remember_or_encode(part, batch, *cache);
+  } else {
+    const torch::AutoGradMode mode(part.train != Train::kFrozen && torch::GradMode::is_enabled());
+    states = encode_rows(*part.encoder, input_of(batch, part.name), !part.mix.is_empty());
+  }
+  // An encoder may be kept in a lower type; what follows it is in fp32.
+  for (auto& state_BTD : states.states_BTD) state_BTD = state_BTD.to(torch::kFloat32);
+  const auto x_BTD = part.mix.is_empty() ? states.states_BTD.front() : part.mix(states.states_BTD);
+  return {x_BTD, states.valid_BT, part.encoder->hz()};
+}
+
+}  // namespace usam::recipes

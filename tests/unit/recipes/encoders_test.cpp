@@ -1,0 +1,247 @@
+// data.long_audio: window. What several windows of a clip give is what the clip is.
+// B clips, N windows, T frames, S samples, D width.
+#include "recipes/usam/encoders.h"
+
+#include "data/collate.h"
+#include "data/loader.h"
+#include "data/sources/windows.h"
+#include "src/models/ced/model.h"
+#include "tests/train/tiny_run.h"
+
+namespace usam::recipes {
+namespace {
+
+using test::operator+;
+using test::TinyRun;
+
+const std::vector<std::string> kWindows = {"data.long_audio=window", "data.max_seconds=2", "data.batch={rows: 8}",
+                                           "data.window={overlap: 0.5, max_seconds: 20, long_audio: error}"};
+
+// Mean energy of 20 ms of the wave: a frame depends on its own samples alone.
+class LocalEncoder final : public AudioEncoder {
+ public:
+  static constexpr int64_t kHop = 320;
+  EncoderOutput forward(const torch::Tensor& wave_BS, const torch::Tensor& lengths_B, bool) override {
+    calls.emplace_back(wave_BS.size(0), wave_BS.size(1));
+    const int64_t frames = wave_BS.size(1) / kHop;
+    EncoderOutput out;
+    out.last_BTD = wave_BS.slice(1, 0, frames * kHop).reshape({-1, frames, kHop}).square().mean(2, true);
+    out.states_BTD = {out.last_BTD};
+    out.valid_BT = length_mask(torch::div(lengths_B, kHop, "floor"), frames);
+    out.hz = hz();
+    return out;
+  }
+  FrontEndSpec front_end() const override { return WaveSpec{16000, false}; }
+  int64_t output_frames(int64_t samples) const override { return samples / kHop; }
+  int64_t min_samples() const override { return kHop; }
+  int64_t width() const override { return 1; }
+  int64_t num_states() const override { return 1; }
+  double hz() const override { return 50; }
+  std::string path_of(const std::string&) const override { return ""; }
+
+  std::vector<std::pair<int64_t, int64_t>> calls;  // rows and samples of each
+};
+
+// A clip as data/ makes it of a wave at 16 kHz; one window if `window` is 0.
+data::Clip clip_of(const torch::Tensor& wave_S, double window, double overlap) {
+  const auto one = [](const torch::Tensor& samples_S) {
+    data::Clip clip;
+    clip.seconds = static_cast<double>(samples_S.numel()) / 16000;
+    clip.features["x"] = samples_S;
+    clip.samples["x"] = samples_S.numel();
+    return clip;
+  };
+  data::Clip clip = one(wave_S);
+  if (window == 0 || clip.seconds <= window) return clip;
+  clip.features.clear(), clip.samples.clear();
+  for (const auto& stretch : data::window_stretches(clip.seconds, window, overlap)) {
+    const auto begin = std::llround(stretch.offset * 16000);
+    clip.windows.push_back(one(wave_S.slice(0, begin, begin + std::llround(stretch.seconds * 16000))));
+    clip.windows.back().start = stretch.offset;
+  }
+  return clip;
+}
+
+data::Batch batch_of(const EncoderPart& part, const std::vector<data::Clip>& clips) {
+  std::vector<data::Example> examples;
+  for (const auto& clip : clips) {
+    examples.push_back(shared_fields(clip, false));
+    examples.back().merge(encoder_fields(part, clip, {}));
+  }
+  data::Batch batch;
+  for (size_t i = 0; i < clips.size(); ++i) batch.keys.push_back(std::to_string(i));
+  std::vector<data::FieldSpec> fields;
+  for (const auto& [name, value] : examples.front()) fields.push_back({name, data::Layout::kPadded});
+  batch.fields = data::collate(fields, examples);
+  return batch;
+}
+
+EncoderPart local_part() {
+  return {"x", Train::kFrozen, std::make_shared<LocalEncoder>()};
+}
+
+TEST(Encode, WindowsOfALocalEncoderGiveWhatTheWholeClipGives) {
+  EncoderPart part = local_part();
+  torch::manual_seed(1);
+  for (const double seconds : {1.0, 2.0, 2.5, 6.7, 9.98, 20.0}) {
+    const auto wave_S = torch::randn({std::llround(seconds * 16000)});
+    const auto whole = encode(part, batch_of(part, {clip_of(wave_S, 0, 0)}), nullptr);
+    for (const double overlap : {0.0, 0.3, 0.5, 1.5}) {
+      const auto clip = clip_of(wave_S, 2, overlap);
+      const auto stitched = encode(part, batch_of(part, {clip}), nullptr);
+      ASSERT_EQ(stitched.x_BTD.sizes(), whole.x_BTD.sizes()) << seconds << " s, overlap " << overlap;
+      EXPECT_TRUE(torch::equal(stitched.x_BTD, whole.x_BTD)) << seconds << " s, overlap " << overlap;
+      EXPECT_TRUE(stitched.valid_BT.all().item<bool>());
+      EXPECT_EQ(encoded_frames(part, clip), whole.x_BTD.size(1));
+    }
+  }
+}
+
+TEST(Encode, AClickIsHeardWhenItHappens) {
+  EncoderPart part = local_part();
+  for (double click = 0.01; click < 7; click += 0.237) {
+    auto wave_S = torch::zeros({7 * 16000});
+    wave_S[static_cast<int64_t>(click * 16000)] = 1;
+    const auto frames = encode(part, batch_of(part, {clip_of(wave_S, 2, 0.7)}), nullptr);
+    const auto heard = frames.x_BTD.squeeze().nonzero().squeeze(1);
+    ASSERT_EQ(heard.numel(), 1) << click;  // neither lost nor heard twice
+    EXPECT_NEAR(part.encoder->frame_time(heard.item<int64_t>()), click, 0.0101);
+  }
+}
+
+TEST(Encode, ShortAndLongClipsShareABatch) {
+  EncoderPart part = local_part();
+  const auto long_S = torch::randn({5 * 16000}), short_S = torch::randn({16000});
+  const auto both = encode(part, batch_of(part, {clip_of(short_S, 2, 0.5), clip_of(long_S, 2, 0.5)}), nullptr);
+  const auto alone = encode(part, batch_of(part, {clip_of(short_S, 0, 0)}), nullptr);
+  EXPECT_EQ(both.lengths_B()[0].item<int64_t>(), 50);
+  EXPECT_EQ(both.lengths_B()[1].item<int64_t>(), 250);
+  EXPECT_TRUE(torch::equal(both.x_BTD[0].slice(0, 0, 50), alone.x_BTD[0]));
+  EXPECT_TRUE((both.x_BTD[0].slice(0, 50) == 0).all().item<bool>());
+}
+
+TEST(Encode, ChunksOfWindowsTakeNoMoreThanTheClips) {
+  EncoderPart part = local_part();
+  auto& encoder = dynamic_cast<LocalEncoder&>(*part.encoder);
+  const auto wave_S = torch::zeros({20 * 16000});
+  encode(part, batch_of(part, {clip_of(wave_S, 2, 1)}), nullptr);
+  int64_t rows = 0;
+  for (const auto& [count, samples] : encoder.calls) {
+    EXPECT_LE(count * samples, 20 * 16000);
+    rows += count;
+  }
+  EXPECT_EQ(rows, 19);
+  EXPECT_EQ(encoder.calls.size(), 2U);  // 10 windows of 2 s, then 9
+}
+
+// Each frame's time is where the clip sounds; of CED's, whose chunks end with frames that fill no patch, too.
+TEST(Encode, CedsFramesStandWhereTheClipSounds) {
+  CedSizes sizes{.width = 8, .layers = 1, .heads = 2, .ffn = 8};
+  for (const auto bands : {CedBands::kInterleave, CedBands::kFold}) {
+    CedEncoder encoder(sizes, bands);
+    encoder.eval();
+    const torch::NoGradGuard no_grad;
+    const auto quiet_BTM = torch::zeros({1, 2500, 64});
+    const auto lengths_B = torch::tensor({int64_t{2500}});
+    const auto before = encoder.forward(quiet_BTM, lengths_B, true).states_BTD[0];  // local: patches
+    for (const int64_t frame : {0, 17, 1000, 1020, 1500, 2030, 2480}) {
+      auto loud_BTM = quiet_BTM.clone();
+      loud_BTM.select(1, frame).fill_(5);
+      const auto moved = (encoder.forward(loud_BTM, lengths_B, true).states_BTD[0] - before).abs().amax(2)[0].nonzero();
+      ASSERT_EQ(moved.numel(), bands == CedBands::kFold ? 1 : 4) << frame;
+      for (int64_t i = 0; i < moved.numel(); ++i)
+        EXPECT_NEAR(encoder.frame_time(moved[i][0].item<int64_t>()), (static_cast<double>(frame) + 0.5) / 100, 0.0801);
+    }
+  }
+}
+
+class WindowedRun : public testing::Test {
+ protected:
+  // Frames of every clip of a set by key and encoder, as (T, D).
+  using Streams = std::map<std::string, std::map<std::string, torch::Tensor>>;
+  static Streams streams(const TinyRun& run, const std::shared_ptr<const data::DataSet>& set) {
+    Streams all;
+    const torch::NoGradGuard no_grad;
+    data::Loader loader(set, {});
+    while (const auto batch = loader.next()) {
+      for (auto& part : run.model().encoders) {
+        const auto frames = encode(part, *batch, nullptr);
+        for (int64_t b = 0; b < batch->size(); ++b) {
+          const int64_t length = frames.lengths_B()[b].item<int64_t>();
+          all[batch->keys[static_cast<size_t>(b)]][part.name] = frames.x_BTD[b].slice(0, 0, length);
+          if (part.name == "ced") {
+            EXPECT_EQ(batch->field("audio_tokens").data[b].item<int64_t>(),
+                      run.model().audio_tokens(length, batch->field("seconds").data[b].item<double>()));
+          }
+        }
+      }
+    }
+    return all;
+  }
+  Streams streams(const std::vector<std::string>& overrides) const {
+    const TinyRun run(folder_.path() / "run", test::kNothingRandom + overrides);
+    return streams(run, run.data_set(run.config.data.train, true));
+  }
+  test::Corpus corpus_;
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(WindowedRun, ClipsOfOneWindowAreAsWithoutWindows) {
+  const auto with = streams(kWindows + std::vector<std::string>{"data.batch={rows: 4}"});
+  const auto without = streams({"data.batch={rows: 4}", "data.max_seconds=2"});
+  for (int i = 0; i < 12; ++i) {  // the thirteenth is longer
+    const std::string key = "train" + std::to_string(i);
+    for (const auto& [name, frames_TD] : without.at(key))
+      EXPECT_TRUE(torch::equal(with.at(key).at(name), frames_TD)) << key << " " << name;
+  }
+}
+
+// By hand: each window a clip of its own, read as a part of the file, and of its frames those up to the middle of the
+// overlaps at 1.75 s and 3.25 s.
+TEST_F(WindowedRun, ThreeWindowsAreStitchedAsByHand) {
+  corpus_.add_row("test", "three", test::sound(700, 4.3), {}, {{"label", "one"}, {"task", "ASR"}, {"dur", 4.3}});
+  const auto windows = test::kNothingRandom + kWindows;
+  for (const auto& more : std::vector<std::vector<std::string>>{
+           {}, {"recipe.encoders.whisper.pad=30s", "recipe.encoders.ced.bands=fold"}}) {
+    const TinyRun run(folder_.path() / "run", windows + more);
+    const auto stitched = streams(run, run.data_set(run.config.data.test, false)).at("three");
+
+    const auto parts = std::make_shared<data::WindowSource>(data::open_manifests(run.config.data.test), 2, 0.5);
+    const auto alone = streams(run, make_data_set(parts, *run.recipe, run.config, false, nullptr));
+    for (const auto& part : run.model().encoders) {
+      const auto hz = part.encoder->hz();
+      const bool is_interleaved = part.name == "ced" && hz == 25;
+      std::vector<torch::Tensor> pieces;
+      for (int64_t w = 0; w < 3; ++w) {
+        const auto& frames_TD = alone.at("three#" + std::to_string(w)).at(part.name);
+        std::vector<int64_t> kept;
+        for (int64_t i = 0; i < frames_TD.size(0); ++i) {
+          const double middle = is_interleaved ? (static_cast<double>(i / 4) + 0.5) * 0.16  // four bands at one time
+                                               : (static_cast<double>(i) + 0.5) / hz;
+          const double time = 1.5 * static_cast<double>(w) + middle;
+          const double begin = 0.25 + 1.5 * static_cast<double>(w), end = begin + 1.5;
+          if ((w == 0 || time > begin - 1e-6) && (w == 2 || time < end - 1e-6)) kept.push_back(i);
+        }
+        pieces.push_back(frames_TD.index_select(0, torch::tensor(kept, torch::kInt64)));
+      }
+      const auto by_hand_TD = torch::cat(pieces);
+      ASSERT_EQ(stitched.at(part.name).sizes(), by_hand_TD.sizes()) << part.name;
+      EXPECT_LT((stitched.at(part.name) - by_hand_TD).abs().max().item<double>(), 5e-5) << part.name;
+      EXPECT_NEAR(static_cast<double>(by_hand_TD.size(0)), 4.3 * hz, is_interleaved ? 5 : 1.5) << part.name;
+    }
+  }
+}
+
+TEST_F(WindowedRun, TrainsAnEncoderThroughItsWindows) {
+  const TinyRun run(folder_.path() / "run",
+                    kWindows + std::vector<std::string>{"recipe.encoders.whisper.train=full", "trainer.max_steps=2",
+                                                        "data.max_seconds=1", "data.batch={rows: 4}"});
+  const auto before = run.model().encoders[1].encoder->parameters().front().detach().clone();
+  EXPECT_EQ(run.train(), Outcome::kFinished);
+  const auto after = run.model().encoders[1].encoder->parameters().front();
+  EXPECT_FALSE(after.equal(before));
+  EXPECT_TRUE(after.isfinite().all().item<bool>());
+}
+
+}  // namespace
+}  // namespace usam::recipes

@@ -191,5 +191,24 @@ TEST(DataConfig, QuadraticTermsBelongToABudget) {
             "'batch.quadratic_tokens' needs 'batch.tokens'");
 }
 
+TEST(DataConfig, FormatsAndWhereDataIs) {
+  const DataConfig c = load(R"(
+data:
+  train: [{path: a.json, format: salmonn, task: ASR, prompt: "?<audio>", tasks: {asr: ASR}, audio_root: /tmp, prefix: {/a: /b}}]
+  index_dir: /tmp/indices
+  batch: {rows: 2}
+  long_audio: drop
+)")
+                           .data;
+  EXPECT_EQ(c.train.at(0).format, "salmonn");
+  EXPECT_EQ(c.train[0].task, "ASR");
+  EXPECT_EQ(c.train[0].tasks.at("asr"), "ASR");
+  EXPECT_EQ(c.train[0].audio_root.value, "/tmp");
+  EXPECT_EQ(c.train[0].prefix.at("/a"), "/b");
+  EXPECT_EQ(c.index_dir.value, "/tmp/indices");
+  EXPECT_TRUE(refusal("data: {batch: {rows: 2}, long_audio: drop, train: [{path: a, format: nemmo}]}")
+                  .starts_with("there is no format 'nemmo', did you mean 'nemo'?; formats are: auto, usam, slam, "));
+}
+
 }  // namespace
 }  // namespace usam::data

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/sources/weighted.h"
+#include "data/sources/open.h"
 #include "recipes/run.h"
 #include "recipes/usam/recipe.h"
 #include "tests/train/corpus.h"

@@ -3,7 +3,7 @@
 #include <regex>
 
 #include "data/loader.h"
-#include "data/sources/weighted.h"
+#include "data/sources/open.h"
 #include "src/base/error.h"
 
 namespace usam::test {

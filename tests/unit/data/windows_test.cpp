@@ -101,7 +101,8 @@ TEST(WindowSource, IsReadFromItsPlace) {
       const auto& field = batch->field("wave");
       for (int64_t b = 0; b < batch->size(); ++b, ++row) {
         const Row cut = source->row(row);
-        const auto begin = static_cast<int64_t>(cut.offset * 16000), count = static_cast<int64_t>(cut.seconds * 16000);
+        const auto begin = static_cast<int64_t>(cut.audio().offset * 16000),
+                   count = static_cast<int64_t>(cut.seconds * 16000);
         EXPECT_EQ(batch->keys[static_cast<size_t>(b)], cut.key);
         EXPECT_TRUE(torch::equal(field.data[b].slice(0, 0, field.lengths_B[b].item<int64_t>()),
                                  whole.slice(0, begin, begin + count)))
@@ -122,10 +123,11 @@ TEST(WindowSource, PartsBehindTheEndAreSkipped) {
 {"key": "b", "wav": "a.wav", "label": "x", "task": "ASR", "offset": 1, "dur": 0}
 {"key": "c", "wav": "a.wav", "label": "x", "task": "ASR", "offset": 1.5, "dur": 1})"));
   const DataSet data(manifest, test_support::small_plan(), test_support::small_config(), {});
-  EXPECT_EQ(data.load({0, 0}, 0).skipped.reason,
+  EXPECT_EQ(data.load({0, 0}, 0, 1).skipped.reason,
             wav + ": the part that begins at 2.5 s is not there: the file holds 2.00 s");
-  EXPECT_EQ(data.load({1, 0}, 0).skipped.reason, wav + ": the manifest says that the clip has 0 s, but it has samples");
-  const Sample shorter = data.load({2, 0}, 0);
+  EXPECT_EQ(data.load({1, 0}, 0, 1).skipped.reason,
+            wav + ": the manifest says that the clip has 0 s, but it has samples");
+  const Sample shorter = data.load({2, 0}, 0, 1);
   EXPECT_DOUBLE_EQ(shorter.seconds, 0.5);
   EXPECT_TRUE(shorter.is_misdeclared);
 }

@@ -18,7 +18,7 @@ class SeenKeys;
 struct ManifestOptions {
   std::set<std::string> tasks;  // the tasks that rows may name; empty: any. A row with its own prompt may name any.
   int64_t source = 0;           // becomes Row::source
-  std::string index_dir;        // data.index_dir, or empty
+  std::string index_dir = "";   // data.index_dir, or empty
 };
 
 // A source whose rows stand in an index: what every format of rows has in common.

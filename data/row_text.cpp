@@ -69,6 +69,11 @@ class MemoryText final : public RowText {
   std::string text_;
 };
 
+// The place that keeps a text has no room for it.
+struct NoRoom {
+  std::string why;
+};
+
 // Keeps a text in memory until it is long, then in the first place that takes it.
 class Keeper {
  public:
@@ -87,7 +92,11 @@ class Keeper {
 
   std::shared_ptr<RowText> finish() {
     if (!file_) return row_text_of(std::move(text_));
-    file_->commit();
+    try {
+      file_->commit();
+    } catch (const UserError& e) {
+      throw NoRoom{e.what()};
+    }
     log::info("{}: what is made of it is kept in {}", request_.path, place_);
     return open_row_text(place_);
   }
@@ -110,8 +119,13 @@ class Keeper {
     places_.clear();
     log::warn("{}: what is made of it is held in memory: {}", request_.path, why);
   }
-  // A disk that fills up meanwhile is an end: what was written may be more than memory holds.
-  void write(std::string_view piece) { file_->write(piece.data(), piece.size()); }
+  void write(std::string_view piece) {
+    try {
+      file_->write(piece.data(), piece.size());
+    } catch (const UserError& e) {
+      throw NoRoom{e.what()};
+    }
+  }
 
   const DerivedText& request_;
   std::vector<std::string> places_;
@@ -121,11 +135,12 @@ class Keeper {
 
 // Removes what was made of an earlier state of the source.
 void remove_older(const std::string& place, const std::string& prefix) {
+  const std::string kept = fs::path(place).filename().string();
   std::error_code ignored;
   const fs::path folder = fs::path(place).parent_path();
   for (fs::directory_iterator entry(folder, ignored), end; !ignored && entry != end; entry.increment(ignored)) {
     const std::string name = entry->path().filename().string();
-    if (name.starts_with(prefix) && name.ends_with(".usam-rows") && entry->path() != place)
+    if (name.starts_with(prefix) && name.size() == kept.size() && name.ends_with(".usam-rows") && name != kept)
       fs::remove(entry->path(), ignored);
   }
 }
@@ -153,9 +168,18 @@ std::shared_ptr<RowText> derive_text(const DerivedText& request) {
   for (const std::string& place : places) {
     if (fs::exists(place)) return open_row_text(place);
   }
-  Keeper keeper(request, places);
-  request.make([&](std::string_view piece) { keeper.add(piece); });
-  auto text = keeper.finish();
+  const auto keep = [&](std::vector<std::string> in) {
+    Keeper keeper(request, std::move(in));
+    request.make([&](std::string_view piece) { keeper.add(piece); });
+    return keeper.finish();
+  };
+  std::shared_ptr<RowText> text;
+  try {
+    text = keep(places);
+  } catch (const NoRoom& disk) {
+    log::warn("{}: what is made of it is held in memory: {}", request.path, disk.why);
+    return keep({});
+  }
   for (const std::string& place : places) {
     const std::string name = fs::path(place).filename().string();
     if (fs::exists(place)) remove_older(place, name.substr(0, name.size() - ending.size() + 1));

@@ -140,6 +140,12 @@ TEST_F(IndexFile, WithoutAPlaceItIsInMemory) {
   EXPECT_FALSE(fs::exists(beside_));
 }
 
+TEST_F(IndexFile, AFullDiskCostsTheFileAlone) {
+  fs::create_symlink("/dev/full", beside_.string() + ".partial-" + std::to_string(getpid()));
+  expect_rows(*open());
+  EXPECT_FALSE(fs::exists(beside_));
+}
+
 TEST_F(IndexFile, ProcessesDoNotClash) {
   std::vector<pid_t> children;
   for (int i = 0; i < 4; ++i) {
@@ -177,6 +183,10 @@ TEST_F(IndexFile, OfACompressedManifest) {
   const ino_t number = number_of(kept[0]);
   EXPECT_EQ(open_gz()->row(399'998).line, 399'999);
   EXPECT_EQ(number_of(kept[0]), number);
+  fs::remove(kept[0]);  // now the disk is full
+  fs::create_symlink("/dev/full", kept[0].string() + ".partial-" + std::to_string(getpid()));
+  EXPECT_EQ(open_gz()->row(399'998).line, 399'999);
+  EXPECT_FALSE(fs::exists(kept[0]));
 }
 
 TEST_F(IndexFile, KeysThatStandTwiceAreFoundInLargeOnes) {

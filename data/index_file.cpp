@@ -127,7 +127,7 @@ class Opening {
       auto index = std::make_shared<Index>(state);
       check(*index);
       measure(*index, *state);
-      if (is_touched) store(*state, place, stamp_files(request_.path, request_.files));
+      if (is_touched) store(*state, place, times());
       return index;
     } catch (const UserError& e) {
       why = e.what();
@@ -173,7 +173,7 @@ class Opening {
 
   std::shared_ptr<Index> build() {
     for (int attempt = 0;; ++attempt) {
-      const auto stamps = stamp_before();
+      const Times before = times();
       ManifestProblems found;
       BuildLock lock;
       std::string place;
@@ -183,7 +183,7 @@ class Opening {
       bool is_whole = true;
       auto state = builder.finish(found, is_whole);
       is_whole = is_whole && found.empty();
-      if (const std::string why = changed_while_read(stamps); !why.empty()) {
+      if (const std::string why = changed_since_then(before); !why.empty()) {
         if (attempt == 2)
           user_error("{}: the manifest changes while it is read: {}; wait until it is written", request_.path, why);
         continue;
@@ -192,25 +192,25 @@ class Opening {
       if (found.empty()) measure(*index, *state);
       for (const std::string& problem : found.all()) problems_.add(problem);
       problems_.add_unnamed(found.count() - std::ssize(found.all()));
-      if (!place.empty() && is_whole && !stamps.empty()) return stored(index, *state, place);
+      if (!place.empty() && is_whole && !before.empty()) return stored(index, *state, place, before);
       return index;
     }
   }
 
   // Sizes and times alone: their hashes are only needed where an index is stored.
   using Times = std::vector<std::pair<int64_t, int64_t>>;
-  Times stamp_before() const {
-    Times times;
+  Times times() const {
+    Times all;
     for (const std::string& file : request_.files) {
       struct stat info{};
       if (stat(file.c_str(), &info) != 0) return {};
-      times.emplace_back(info.st_size, int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec);
+      all.emplace_back(info.st_size, int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec);
     }
-    return times;
+    return all;
   }
-  std::string changed_while_read(const Times& before) const {
+  std::string changed_since_then(const Times& before) const {
     if (before.empty()) return "";
-    const Times after = stamp_before();
+    const Times after = times();
     if (after.size() != before.size()) return "a file is gone";
     for (size_t i = 0; i < after.size(); ++i) {
       if (after[i] != before[i])
@@ -243,17 +243,21 @@ class Opening {
   }
 
   // The mapped index where it could be stored, else the one in memory.
-  std::shared_ptr<Index> stored(std::shared_ptr<Index> index, const Index::State& state, const std::string& place) {
+  std::shared_ptr<Index> stored(std::shared_ptr<Index> index, const Index::State& state, const std::string& place,
+                                const Times& before) {
     std::string why;
     const auto begin = Clock::now();
-    if (!store(state, place, stamp_files(request_.path, request_.files))) return index;
+    if (!store(state, place, before)) return index;
     log::info("{}: the index of its {} rows is kept in {} ({})", request_.path, human_count(state.rows), place,
               human_seconds(std::chrono::duration<double>(Clock::now() - begin).count()));
     auto mapped = load(place, why);
     return mapped ? mapped : index;
   }
 
-  bool store(const Index::State& state, const std::string& place, const std::vector<FileStamp>& stamps) const {
+  // `before`: of the files as they were when their rows were read.
+  bool store(const Index::State& state, const std::string& place, const Times& before) const try {
+    const auto stamps = stamp_files(request_.path, request_.files);
+    if (const std::string why = changed_since_then(before); !why.empty()) return warn(why), false;
     io::NamedTensors tensors;
     for (size_t i = 0; i < kColumns; ++i) {
       if (state.columns[i].defined()) tensors.emplace_back(kColumnKinds[i].name, state.columns[i]);
@@ -264,13 +268,11 @@ class Opening {
                                {"rows", Json({state.rows, state.unmeasured}).dump()},
                                {"tasks", tasks_json(state.tasks).dump()},
                                {"measured_under", request_.measured_under}};
-    try {
-      io::write_safetensors(place, tensors, told);
-      return true;
-    } catch (const UserError& e) {
-      warn(e.what());
-      return false;
-    }
+    io::write_safetensors(place, tensors, told);
+    return true;
+  } catch (const UserError& e) {
+    warn(e.what());
+    return false;
   }
 
   void warn(const std::string& reason) const {

@@ -26,7 +26,7 @@ constexpr size_t kInMemory = size_t{32} << 20, kMostInMemory = size_t{4} << 30, 
 
 class FileText final : public RowText {
  public:
-  explicit FileText(const std::string& path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  explicit FileText(const std::string& path) : path_(path), file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     if (file_ < 0) throw UserError(std::strerror(errno));
     struct stat info{};
     if (fstat(file_, &info) == 0 && S_ISREG(info.st_mode)) {
@@ -44,7 +44,7 @@ class FileText final : public RowText {
       const ssize_t got =
           pread(file_, to + done, std::min<size_t>(count - done, 1 << 30), begin + static_cast<off_t>(done));
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw UserError(std::strerror(errno));
+      if (got < 0) user_error("{}: the file cannot be read: {}", path_, std::strerror(errno));
       if (got == 0) break;
       done += static_cast<size_t>(got);
     }
@@ -52,6 +52,7 @@ class FileText final : public RowText {
   }
 
  private:
+  std::string path_;
   int file_;
   int64_t size_ = 0;
 };

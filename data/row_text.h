@@ -14,7 +14,7 @@ class RowText {
  public:
   virtual ~RowText() = default;
   virtual int64_t size() const = 0;
-  // Reads up to `count` bytes at `begin`, fewer at the end, and returns how many. UserError with the system's reason.
+  // Reads up to `count` bytes at `begin`, fewer at the end, and returns how many. UserError that names the file.
   virtual size_t read(int64_t begin, char* to, size_t count) const = 0;
   // The bytes as a string, fewer at the end.
   std::string read(int64_t begin, int64_t bytes) const;

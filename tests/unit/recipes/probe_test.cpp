@@ -185,7 +185,7 @@ TEST_F(ProbeTest, UnknownLabelsAreRefusedInTrainingAndWrongInEvaluation) {
   const auto recipe = build(with);
   EXPECT_EQ(recipe->labels(), (std::vector<std::string>{"tone", "noise"}));
   const auto source = open_data(with.data.train, with);
-  const auto example = [&](bool trains) { make_data_set(source, *recipe, with, trains, nullptr)->load({0, 0}, 0); };
+  const auto example = [&](bool trains) { make_data_set(source, *recipe, with, trains, nullptr)->load({0, 0}, 0, 1); };
   EXPECT_EQ(test::message_of([&] { example(true); }),
             corpus_.path("train.jsonl") + ":1: sample 'train0': the label 'one two' is none of the 2 that " + labels +
                 " lists. Mend or remove it, or set data.on_error to skip");

@@ -12,7 +12,8 @@ struct Arguments {
   inspect::EncodeArguments encode;
   inspect::LogitsArguments logits;
   inspect::MergeArguments merge;
-  std::string tokenizer, data, checkpoint, exported, output;
+  inspect::DataArguments data;
+  std::string tokenizer, checkpoint, exported, output;
 };
 
 void add_encode(CLI::App& app, inspect::EncodeArguments& arguments) {
@@ -60,13 +61,25 @@ void add_export(CLI::App& app, Arguments& arguments) {
   command->add_option("--output", arguments.output, "folder to write; it must not exist")->required();
 }
 
+void add_data(CLI::App& app, inspect::DataArguments& arguments) {
+  auto* command = app.add_subcommand(
+      "data", "What a manifest, or each of those of a config, holds, and what is wrong with it; mends it with --fix.");
+  command->add_option("CONFIG_OR_MANIFEST", arguments.path, "YAML config, or any source that a config may name")
+      ->required();
+  command->add_option("--html", arguments.html, "page to write, with plots and players");
+  command->add_option("--fix", arguments.fix,
+                      "clean manifest to write, FILE.jsonl; what is left out goes to FILE-rejects.jsonl");
+  command
+      ->add_option("--audio", arguments.audio,
+                   "how much of the recordings is read: none, headers (the default) or decode (with --fix)")
+      ->check(CLI::IsMember({"none", "headers", "decode"}));
+  command->add_option("--threads", arguments.threads, "0: one for each processor")->check(CLI::Range(0, 256));
+}
+
 void add_others(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("tokens",
                      R"(JSON lines {"text"} from standard input become {"ids", "decoded", "decoded_skip_special"}.)")
       ->add_option("--tokenizer", arguments.tokenizer, "folder with tokenizer.json or tokenizer.model, or such a file")
-      ->required();
-  app.add_subcommand("data", "Rows, durations, tasks and problems of a manifest, or of those of a config.")
-      ->add_option("CONFIG_OR_MANIFEST", arguments.data, "YAML config or JSONL manifest")
       ->required();
   app.add_subcommand("checkpoint", "What a checkpoint or a run's folder holds, and what is wrong with it.")
       ->add_option("PATH", arguments.checkpoint, "RUN, RUN/best or RUN/checkpoint-1000")
@@ -93,6 +106,7 @@ int main(int argc, char** argv) {
   add_logits(app, arguments.logits);
   add_merge(app, arguments.merge);
   add_export(app, arguments);
+  add_data(app, arguments.data);
   add_others(app, arguments);
   return run_app(app, argc, argv, [&] { return run(app, arguments); });
 }

@@ -46,9 +46,17 @@ int export_checkpoint(const std::string& path, const std::string& output, std::o
 // parsed, none added; the texts are what transformers' decode(ids) gives without and with skip_special_tokens.
 int tokens(const std::string& tokenizer, std::istream& in, std::ostream& out);
 
-// Rows, durations, tasks and problems of a manifest, or of each manifest that a config names; opens every audio file's
-// header. Problems do not change the exit code; what is no manifest or config at all is a UserError.
-int data(const std::string& config_or_manifest, std::ostream& out);
+struct DataArguments {
+  std::string path;     // a config, or any source that it may name
+  std::string html;     // the page to write, or empty
+  std::string fix;      // the clean manifest to write, or empty
+  std::string audio;    // none | headers | decode; empty: headers, or decode with `fix`
+  int64_t threads = 0;  // 0: one for each processor
+};
+// What a source holds, or each of those that a config names, and what is wrong with it; for a config also what its
+// micro-batches will be like (tools/inspect/data/report.h). Problems do not change the exit code; what is no manifest
+// or config at all is a UserError.
+int data(const DataArguments& arguments, std::ostream& out);
 
 // What a checkpoint holds, or the checkpoints of a run's folder, with what is wrong with them; every file is hashed.
 // Problems do not change the exit code; a path with neither is a UserError.

@@ -1,89 +1,101 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <filesystem>
-#include <map>
-#include <numeric>
 #include <ostream>
+#include <thread>
 
-#include "data/manifest.h"
+#include "data/sources/open.h"
 #include "recipes/run.h"
 #include "src/base/error.h"
-#include "src/base/text.h"
+#include "src/base/fs.h"
 #include "tools/inspect/commands.h"
+#include "tools/inspect/data/fix.h"
+#include "tools/inspect/data/report.h"
 
 namespace usam::inspect {
 namespace {
 
-constexpr int64_t kAudioProblems = 100;  // listed per manifest
+namespace fs = std::filesystem;
 
-std::string counts(const std::map<std::string, int64_t>& counted) {
-  std::vector<std::string> parts;
-  for (const auto& [name, count] : counted) parts.push_back(fmt::format("{} {}", name, count));
-  return parts.empty() ? "none" : join_words(parts, "and");
+void require(const std::string& path) {
+  if (!fs::exists(path)) user_error("{}: there is no such file.", path);
 }
 
-void describe_rows(const data::Manifest& manifest, std::ostream& out) {
-  std::map<std::string, int64_t> tasks, tags;
-  std::vector<double> lengths;
-  for (int64_t i = 0; i < manifest.size(); ++i) {
-    const auto row = manifest.row(i);
-    ++tasks[row.task];
-    for (const auto& tag : row.tags) ++tags[tag];
-    if (row.seconds > 0) lengths.push_back(row.seconds);  // else not given, and not measured
-  }
-  out << fmt::format("  rows: {}\n", manifest.size());
-  if (!lengths.empty()) {
-    const double total = std::accumulate(lengths.begin(), lengths.end(), 0.0);
-    const auto [shortest, longest] = std::minmax_element(lengths.begin(), lengths.end());
-    out << fmt::format("  audio: {} in {} rows, {:.2f} s on average, {:.2f} to {:.2f} s\n", human_seconds(total),
-                       lengths.size(), total / static_cast<double>(lengths.size()), *shortest, *longest);
-  }
-  out << "  tasks: " << counts(tasks) << "\n";
-  if (!tags.empty()) out << fmt::format("  tags: {} different\n", tags.size());
+bool is_config(const std::string& path) {
+  const auto extension = fs::path(path).extension();
+  return extension == ".yaml" || extension == ".yml";
 }
 
-// One manifest; `seen` holds the keys of those that are read with it.
-void describe_manifest(const std::string& title, const std::string& path, data::SeenKeys& seen, std::ostream& out) {
-  data::ManifestProblems found;
-  const auto manifest = data::Manifest::open(path, {}, seen, found);
-  auto problems = found.all();
-  const auto audio = data::check_audio(*manifest, kAudioProblems);
-  problems.insert(problems.end(), audio.begin(), audio.end());
-  out << title << path << "\n";
-  describe_rows(*manifest, out);
-  out << fmt::format("  problems: {}{}\n", problems.empty() ? "none" : std::to_string(problems.size()),
-                     std::ssize(audio) == kAudioProblems ? " or more" : "");
-  for (const auto& problem : problems) out << "    " << problem << "\n";
+AudioDepth depth_of(const DataArguments& arguments) {
+  if (!arguments.fix.empty() && !arguments.audio.empty() && arguments.audio != "decode")
+    user_error("--fix needs --audio decode: only a recording that was decoded is known to train.");
+  if (arguments.audio == "none") return AudioDepth::kNone;
+  return arguments.audio == "decode" || !arguments.fix.empty() ? AudioDepth::kDecode : AudioDepth::kHeaders;
 }
 
-void require_file(const std::string& path) {
-  if (!std::filesystem::is_regular_file(path)) user_error("{}: there is no such file.", path);
+// A manifest, opened as far as it can be; `seen` holds the keys of those that are read with it.
+ScanInput open_input(const std::string& set, const data::ManifestConfig& manifest, data::ManifestOptions options,
+                     data::SeenKeys& seen) {
+  data::ManifestConfig config = manifest;
+  if (config.task.empty()) config.task = kNoTask;
+  data::ManifestProblems problems;
+  ScanInput input;
+  input.set = set;
+  input.path = config.path.value;
+  input.source = data::open_source(config, options, seen, problems);
+  input.refused = problems.all();
+  input.refused_count = problems.count();
+  return input;
 }
 
-void describe_config(const std::string& path, std::ostream& out) {
+// Everything that a config reads.
+void scan_config(const std::string& path, Scanner& scanner, DataReport& report) {
   recipes::RunConfig config;
   load_config(path, {.overrides = {}, .offline = true}, config);
   const std::vector<std::pair<std::string, const std::vector<data::ManifestConfig>*>> sets = {
-      {"data.train: ", &config.data.train}, {"data.valid: ", &config.data.valid}, {"data.test: ", &config.data.test}};
-  for (const auto& [title, manifests] : sets)
-    for (const auto& manifest : *manifests) require_file(manifest.path.value);
-  for (const auto& [title, manifests] : sets) {
+      {"data.train", &config.data.train}, {"data.valid", &config.data.valid}, {"data.test", &config.data.test}};
+  for (const auto& [set, manifests] : sets)
+    for (const auto& manifest : *manifests) require(manifest.path.value);
+  for (const auto& [set, manifests] : sets) {
     data::SeenKeys seen;  // a key may stand once in a set
-    for (const auto& manifest : *manifests) describe_manifest(title, manifest.path.value, seen, out);
+    for (const auto& manifest : *manifests) {
+      data::ManifestOptions options;
+      options.index_dir = config.data.index_dir.value;
+      report.scans.push_back(scanner.scan(open_input(set, manifest, options, seen)));
+    }
   }
+  report.styles = style_differences(report.scans);
+  if (!config.data.train.empty()) report.batches = estimate_batches(config);
 }
 
 }  // namespace
 
-int data(const std::string& config_or_manifest, std::ostream& out) {
-  require_file(config_or_manifest);
-  const auto extension = std::filesystem::path(config_or_manifest).extension();
-  if (extension == ".yaml" || extension == ".yml") {
-    describe_config(config_or_manifest, out);
+int data(const DataArguments& arguments, std::ostream& out) {
+  require(arguments.path);
+  const bool of_config = is_config(arguments.path);
+  if (!arguments.fix.empty() && of_config)
+    user_error("--fix mends one manifest; give the manifests of {} one by one.", arguments.path);
+  ScanOptions options{depth_of(arguments), arguments.threads};
+  if (options.threads == 0) options.threads = std::max<int64_t>(1, std::thread::hardware_concurrency());
+  if (!arguments.fix.empty()) check_fix_output(arguments.fix);
+
+  DataReport report;
+  report.title = arguments.path;
+  Scanner scanner(options);
+  if (of_config) {
+    scan_config(arguments.path, scanner, report);
   } else {
     usam::data::SeenKeys seen;
-    describe_manifest("", config_or_manifest, seen, out);
+    report.scans.push_back(scanner.scan(open_input("", {.path = {arguments.path}}, {}, seen)));
+  }
+  write_text(report, out);
+  if (!arguments.html.empty()) {
+    const fs::path page = fs::absolute(arguments.html).lexically_normal();
+    write_file_atomically(page.string(), render_page(report, page.parent_path().string()));
+  }
+  if (!arguments.fix.empty()) {
+    const Fixed fixed = write_fixed(report.scans.front(), arguments.fix);
+    out << fmt::format("{}: {} rows, {} of them mended; {} left out, see {}\n", arguments.fix, fixed.kept, fixed.mended,
+                       fixed.rejected, rejects_path(arguments.fix));
   }
   return 0;
 }

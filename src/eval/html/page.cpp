@@ -77,17 +77,6 @@ Markup foot(const Page& page) {
   return element("footer", element("dl", lines));
 }
 
-// Masks and spectrograms of a page share these: grey levels become colours, darkest first.
-Markup colours() {
-  return Markup::trusted(
-      "<svg width=\"0\" height=\"0\" aria-hidden=\"true\" style=\"position:absolute\"><filter id=\"heat\" "
-      "color-interpolation-filters=\"sRGB\"><feComponentTransfer>"
-      "<feFuncR type=\"table\" tableValues=\"0.00 0.09 0.27 0.48 0.69 0.89 0.98 0.99 0.99\"/>"
-      "<feFuncG type=\"table\" tableValues=\"0.00 0.06 0.06 0.13 0.19 0.30 0.50 0.74 0.99\"/>"
-      "<feFuncB type=\"table\" tableValues=\"0.02 0.24 0.45 0.51 0.48 0.38 0.36 0.54 0.75\"/>"
-      "</feComponentTransfer></filter></svg>");
-}
-
 }  // namespace
 
 std::string render(const Page& page, const std::vector<Hypothesis>& hypotheses, const ScoreOptions& options) {
@@ -99,7 +88,7 @@ std::string render(const Page& page, const std::vector<Hypothesis>& hypotheses, 
   const auto sources = source_table(page.report);
   if (!sources.empty()) all += element("section", heading("h2", "By test set") + sources);
   for (const auto& task : tasks) all += task_section(task, page, hypotheses);
-  body += element("main", all) + foot(page) + colours() + element("script", Markup::trusted(script()));
+  body += element("main", all) + foot(page) + heat_colours() + element("script", Markup::trusted(script()));
   return "<!doctype html>\n" +
          element("html", {{"lang", "en"}}, element("head", head(page)) + element("body", body)).bytes() + "\n";
 }

@@ -140,4 +140,14 @@ document.documentElement.dataset.script = 'ran';
 )js";
 }
 
+Markup heat_colours() {
+  return Markup::trusted(
+      "<svg width=\"0\" height=\"0\" aria-hidden=\"true\" style=\"position:absolute\"><filter id=\"heat\" "
+      "color-interpolation-filters=\"sRGB\"><feComponentTransfer>"
+      "<feFuncR type=\"table\" tableValues=\"0.00 0.09 0.27 0.48 0.69 0.89 0.98 0.99 0.99\"/>"
+      "<feFuncG type=\"table\" tableValues=\"0.00 0.06 0.06 0.13 0.19 0.30 0.50 0.74 0.99\"/>"
+      "<feFuncB type=\"table\" tableValues=\"0.02 0.24 0.45 0.51 0.48 0.38 0.36 0.54 0.75\"/>"
+      "</feComponentTransfer></filter></svg>");
+}
+
 }  // namespace usam::eval::html

@@ -60,7 +60,8 @@ void TarRows::add(TarRow one) {
   builder_.add({.key = row.key,
                 .task = row.task,
                 .has_prompt = !row.prompt.empty(),
-                .text = {one.file, 0, 0},
+                .text = {one.file, 0, std::ssize(whole)},
+                .check = text_check(whole),
                 .line = one.line,
                 .seconds = row.seconds,
                 .label_bytes = static_cast<int64_t>(row.prompt.size() + longest),
@@ -95,12 +96,10 @@ std::shared_ptr<TarSource> TarSource::open(const ManifestConfig& config, const s
 
 Row TarSource::row_at(const Index& index, int64_t number) const {
   AudioRef audio;
-  ManifestLine line;
-  try {
-    line = parse_row(index.member_name(number), audio.member);
-  } catch (const Json::exception&) {
+  const std::string whole = index.member_name(number);
+  if (text_check(whole) != index.check(number))
     user_error("{}: the index of the tar shards is damaged; remove it, and it is made again", index.place(number));
-  }
+  ManifestLine line = parse_row(whole, audio.member);
   const FileSpan member = index.member(number);
   audio.path = index.files().at(static_cast<size_t>(member.file));
   audio.begin = member.begin;

@@ -94,9 +94,11 @@ void Sizes::refuse_long() const {
     if (is_too_long(source_.seconds(row), options_)) first = row, ++count;
   const Row row = source_.row(first);
   user_error(
-      "{}: clip '{}' has {:.2f} s, more than data.max_seconds = {} ({} such clip{}); set data.long_audio to truncate "
-      "or drop, or raise data.max_seconds",
-      source_.place(first), row.key, row.seconds, options_.max_seconds, count, count == 1 ? "" : "s");
+      "{}: clip '{}' has {:.2f} s, more than {}max_seconds = {} ({} such clip{}); set {}long_audio to truncate or "
+      "drop, "
+      "or raise {}max_seconds",
+      source_.place(first), row.key, row.seconds, options_.prefix, options_.max_seconds, count, count == 1 ? "" : "s",
+      options_.prefix, options_.prefix);
 }
 
 void Sizes::refuse_costly(int64_t row, double seconds) const {

@@ -52,6 +52,7 @@ class Lengths final : public Source {
     Row row;
     row.key = "clip" + std::to_string(index);
     row.seconds = seconds(index);
+    row.audios.resize(1);
     row.line = index + 1;
     return row;
   }

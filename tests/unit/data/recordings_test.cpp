@@ -31,10 +31,10 @@ torch::Tensor white(int64_t n, uint64_t seed) {
 
 class RecordingsTest : public testing::Test {
  protected:
-  // A manifest of recordings that were written before; rows without a label have none to give.
+  // A manifest of recordings that were written before.
   std::string manifest(const std::string& name, const std::vector<std::pair<std::string, double>>& files) {
     std::string text;
-    for (const auto& [file, seconds] : files) text += line(file, file, seconds, "");
+    for (const auto& [file, seconds] : files) text += line(file, file, seconds);
     return folder_.write(name, text);
   }
   MixConfig mix(const std::string& path, double snr_db) { return {{path}, {snr_db, snr_db}, 1, {}}; }
@@ -167,10 +167,11 @@ TEST_F(RecordingsTest, TheOrder) {
 }
 
 TEST_F(RecordingsTest, UnusableOnesAreListedOnceAndGiveTheirPlaceToOthers) {
-  write_wav(folder_, "good.wav", values(white(16000, 11)));
+  for (const char* name : {"a.wav", "b.wav", "c.wav"}) write_wav(folder_, name, values(white(16000, 11)));
   write_wav(folder_, "silent.wav", std::vector<float>(8000));
   folder_.write("broken.wav", "RIFF no audio");
-  const auto path = manifest("m.jsonl", {{"good.wav", 1}, {"silent.wav", 0.5}, {"broken.wav", 1}, {"none.wav", 1}});
+  const auto path = manifest(
+      "m.jsonl", {{"a.wav", 1}, {"b.wav", 1}, {"c.wav", 1}, {"silent.wav", 0.5}, {"broken.wav", 1}, {"none.wav", 1}});
   std::map<std::string, std::string> listed;
   int reports = 0;
   const Recordings recordings("data.augment.noise", path, std::make_shared<WaveCache>(1), [&](const Skipped& skipped) {

@@ -21,7 +21,7 @@ struct Padding {
     for (const double length : lengths) used += length;
     taken += static_cast<double>(lengths.size()) * *std::ranges::max_element(lengths);
   }
-  double share() const { return taken > 0 ? 1 - used / taken : 0; }
+  double share() const { return taken > used * (1 + 1e-9) ? 1 - used / taken : 0; }
 };
 
 class Estimator {

@@ -148,6 +148,8 @@ Fixed write_fixed(const Scan& scan, const std::string& output) {
   LineFile clean(output), rejects(rejects_path(output));
   const fs::path folder = fs::absolute(output).lexically_normal().parent_path();
   const data::Source& source = *scan.input.source;
+  // Where no row has a task, the config is to name it.
+  const bool some_have_tasks = scan.tasks.size() > 1 || !scan.tasks.contains(kNoTask);
   auto finding = scan.findings.begin();
   for (int64_t i = 0; i < source.size(); ++i) {
     std::vector<const Finding*> own;
@@ -162,6 +164,7 @@ Fixed write_fixed(const Scan& scan, const std::string& output) {
     if (row && !row->audios.empty() && !row->audio().member.empty())
       user_error("--fix: {} is in a tar, which the clean manifest cannot name: unpack it first.", row->audio().shown());
     const std::string label = row ? cleaned_label(*row) : "";
+    if (!reason && row && row->task == kNoTask && some_have_tasks) reason = "the row names no task, as others do";
     if (!reason && label.empty()) reason = "nothing is left of the label without unseen characters";
     if (reason) {
       const int64_t line = row ? row->line : 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "data/index.h"
 #include "src/text/lettering.h"
@@ -22,7 +23,24 @@ T median_of(std::vector<T> values) {
   return *middle;
 }
 
-double correlation(const std::vector<float>& a, const std::vector<float>& b) {
+// Places in ascending order; equal values share the mean of theirs.
+std::vector<double> ranks_of(const std::vector<float>& values) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::sort(order, {}, [&](size_t i) { return values[i]; });
+  std::vector<double> ranks(values.size());
+  for (size_t begin = 0; begin < order.size();) {
+    size_t end = begin;
+    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
+    for (size_t i = begin; i < end; ++i) ranks[order[i]] = static_cast<double>(begin + end - 1) / 2;
+    begin = end;
+  }
+  return ranks;
+}
+
+// Spearman's: outliers, which are looked for, must not decide it.
+double correlation(const std::vector<float>& of_a, const std::vector<float>& of_b) {
+  const auto a = ranks_of(of_a), b = ranks_of(of_b);
   const auto n = static_cast<double>(a.size());
   double sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
   for (size_t i = 0; i < a.size(); ++i) {

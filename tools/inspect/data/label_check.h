@@ -23,7 +23,7 @@ class LabelSums {
     int64_t row;
     double pace, median;  // characters a second
   };
-  // Where labels follow their clips' lengths (twenty rows and more whose logarithms correlate by 0.5), the rows more
+  // Where labels follow their clips' lengths (twenty rows and more, Spearman's correlation 0.5), the rows more
   // than six deviations (1.4826 times the median one, 0.25 at least) from the median of the pace's logarithm.
   std::vector<PaceOutlier> pace_outliers() const;
   std::vector<float> paces() const;  // of all rows with a label and a length

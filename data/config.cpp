@@ -59,7 +59,8 @@ void describe(Fields& f, ManifestConfig& c) {
   f("prompt", c.prompt, "prompt of rows that have none, instead of their task's");
   f("tasks", c.tasks, "other names of tasks: what its rows say -> what the run says");
   f("tars", c.tars, "tars of a nemo_tarred manifest; the audio_*.tar beside it otherwise").check([&c] {
-    return std::string(c.format == "nemo_tarred" ? "" : "'tars' is for 'format: nemo_tarred': set that or remove it");
+    const bool is_fine = c.tars.empty() || c.format == "nemo_tarred";
+    return std::string(is_fine ? "" : "'tars' is for 'format: nemo_tarred': set that or remove it");
   });
   f("audio_root", c.audio_root, "folder of relative audio paths; the manifest's own otherwise").must_exist();
   f("prefix", c.prefix, "moved data: beginnings of audio paths -> what they are replaced by");

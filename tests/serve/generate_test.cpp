@@ -121,8 +121,8 @@ TEST(Generate, LongAudioIsAnsweredInWindows) {
   const auto whole = tiny().generate("--task ASR --window 1 --overlap 0.25 --log-probs " + tiny().clip("long"));
   ASSERT_EQ(whole.code, 0) << whole.errors;
   const auto line = lines_of(whole.output).at(0);
-  EXPECT_NE(line.at("text"), tiny().text("long"));
-  EXPECT_LT(line.at("log_prob").get<double>(), 0);
+  const auto cut = lines_of(tiny().generate("--task ASR --log-probs " + tiny().clip("long")).output).at(0);
+  EXPECT_LT(line.at("log_prob").get<double>(), cut.at("log_prob").get<double>());  // that of several answers
   const auto shorter = tiny().generate("--task ASR --window 1.5 --overlap 0.25 " + tiny().clip("test0"));
   EXPECT_EQ(lines_of(shorter.output).at(0).at("text"), tiny().text("test0"));
 }

@@ -220,8 +220,9 @@ TEST_F(HardBudget, ASequenceAboveTheTokensIsSkipped) {
     return by_key;
   };
   EXPECT_EQ(reasons(), (std::map<std::string, std::string>{
-                           {"b", "it has 57 tokens, and 2 rows of its micro-batch make that more than "
-                                 "data.batch.tokens = 70"},
+                           {"b",
+                            "it has 57 tokens, and 2 rows of its micro-batch make that more than "
+                            "data.batch.tokens = 70"},
                            {"c", "it has 72 tokens, and that is more than data.batch.tokens = 70"}}));
   config.batch = {.tokens = 216};  // three rows of 72
   EXPECT_TRUE(reasons().empty());

@@ -53,7 +53,7 @@ class FileReader final : public ClipReader {
     torch::Tensor samples = audio.samples.slice(0, 0, static_cast<int64_t>(options_.max_seconds * rate));
     result.clip = clip_in_windows(augmenter_.change(samples, rate, row.task, key), rate);
     result.clip.is_truncated = audio.is_cut;
-    result.clip.is_misdeclared = !audio.is_cut && row.seconds > 0 && apart > 0.1 && apart > 0.05 * row.seconds;
+    result.clip.is_misdeclared = !audio.is_cut && row.seconds > 0 && audio::is_misdeclared(row.seconds, apart);
     return result;
   }
 

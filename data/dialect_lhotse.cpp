@@ -62,11 +62,8 @@ void read_recording(RowFields& cut, ManifestLine& line, int64_t channel) {
 
 }  // namespace
 
-std::optional<std::string> parse_lhotse(std::string_view text, ManifestLine& line, bool with_extra) {
-  Json row;
-  if (const auto problem = parse_json_row(text, row)) return problem;
+std::optional<std::string> read_lhotse(const Json& row, ManifestLine& line, bool with_extra) {
   RowFields fields(row);
-  line = ManifestLine();
   const std::string type = fields.optional_text("type");
   if (!type.empty() && type != "MonoCut" && type != "Cut")
     return fmt::format("a cut of type '{}' is not known; usam takes MonoCut: store mixed and padded cuts as audio",

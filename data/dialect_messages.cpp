@@ -64,6 +64,13 @@ std::string turn_text(RowFields& turn, const std::string& name, std::vector<std:
   return text;
 }
 
+// What usam takes of a row beside its talk.
+void read_own(RowFields& fields, ManifestLine& line) {
+  line.key = fields.optional_text(fields.has("key") ? "key" : "id");
+  line.task = fields.optional_text("task");
+  line.seconds = fields.seconds("dur");
+}
+
 std::optional<std::string> finish(RowFields& fields, const Talk& talk, ManifestLine& line, bool with_extra) {
   if (fields.problem()) return fields.problem();
   if (talk.answers == 0) return "the talk holds no answer: a turn of assistant (gpt) is missing";
@@ -85,14 +92,9 @@ std::optional<std::string> finish(RowFields& fields, const Talk& talk, ManifestL
 
 }  // namespace
 
-std::optional<std::string> parse_messages(std::string_view text, ManifestLine& line, bool with_extra) {
-  Json row;
-  if (const auto problem = parse_json_row(text, row)) return problem;
+std::optional<std::string> read_messages(const Json& row, ManifestLine& line, bool with_extra) {
   RowFields fields(row);
-  line = ManifestLine();
-  line.key = fields.optional_text(fields.has("key") ? "key" : "id");
-  line.task = fields.optional_text("task");
-  line.seconds = fields.seconds("dur");
+  read_own(fields, line);
   const bool is_sharegpt = !row.contains("messages");
   Talk talk;
   talk.system = fields.optional_text("system");
@@ -122,14 +124,9 @@ std::optional<std::string> parse_messages(std::string_view text, ManifestLine& l
   return finish(fields, talk, line, with_extra);
 }
 
-std::optional<std::string> parse_kimi(std::string_view text, ManifestLine& line, bool with_extra) {
-  Json row;
-  if (const auto problem = parse_json_row(text, row)) return problem;
+std::optional<std::string> read_kimi(const Json& row, ManifestLine& line, bool with_extra) {
   RowFields fields(row);
-  line = ManifestLine();
-  line.key = fields.optional_text(fields.has("key") ? "key" : "id");
-  line.task = fields.optional_text("task");
-  line.seconds = fields.seconds("dur");
+  read_own(fields, line);
   const std::string type = fields.optional_text("task_type");
   if (!type.empty() && type != "understanding")
     fields.refuse(fmt::format("a row of 'task_type' {} is not known; usam takes 'understanding'", type));

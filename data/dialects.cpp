@@ -19,11 +19,8 @@ std::string with_slot(const std::string& prompt) {
 
 // SLAM-LLM: {key, source, target, prompt?} and, for several tasks, {key, task, path, target}. A prompt like "<ASR>"
 // names a task.
-std::optional<std::string> parse_slam(std::string_view text, ManifestLine& line, bool with_extra) {
-  Json row;
-  if (const auto problem = parse_json_row(text, row)) return problem;
+std::optional<std::string> read_slam(const Json& row, ManifestLine& line, bool with_extra) {
   RowFields fields(row);
-  line = ManifestLine();
   line.key = fields.optional_text("key");
   line.wavs = {fields.text(fields.has("source") || !fields.has("path") ? "source" : "path")};
   line.label = fields.text("target");
@@ -39,11 +36,8 @@ std::optional<std::string> parse_slam(std::string_view text, ManifestLine& line,
 }
 
 // SALMONN: {"annotation": [{path, text, task?, Q?, ...}]}; a task that is not named is "asr".
-std::optional<std::string> parse_salmonn(std::string_view text, ManifestLine& line, bool with_extra) {
-  Json row;
-  if (const auto problem = parse_json_row(text, row)) return problem;
+std::optional<std::string> read_salmonn(const Json& row, ManifestLine& line, bool with_extra) {
   RowFields fields(row);
-  line = ManifestLine();
   line.wavs = {fields.text("path")};
   line.label = fields.text("text");
   line.task = fields.optional_text("task");
@@ -57,11 +51,8 @@ std::optional<std::string> parse_salmonn(std::string_view text, ManifestLine& li
 }
 
 // NeMo: {audio_filepath, duration, text, offset?, lang?, ...}; _skipme leaves a row out.
-std::optional<std::string> parse_nemo(std::string_view text, ManifestLine& line, bool with_extra) {
-  Json row;
-  if (const auto problem = parse_json_row(text, row)) return problem;
+std::optional<std::string> read_nemo(const Json& row, ManifestLine& line, bool with_extra) {
   RowFields fields(row);
-  line = ManifestLine();
   const Json& skip = fields.value("_skipme");
   line.is_left_out = !skip.is_null() && skip != Json(false) && skip != Json(0);
   line.wavs = {fields.text("audio_filepath")};
@@ -73,6 +64,16 @@ std::optional<std::string> parse_nemo(std::string_view text, ManifestLine& line,
   line.prompt = with_slot(fields.optional_text("prompt"));
   line.key = fields.optional_text("id");
   return finish(fields, line, with_extra);
+}
+
+using ReadRow = std::optional<std::string>(const Json& row, ManifestLine& line, bool with_extra);
+
+template <ReadRow kRead>
+std::optional<std::string> parse_with(std::string_view text, ManifestLine& line, bool with_extra) {
+  line = ManifestLine();
+  Json row;
+  if (auto problem = parse_json_row(text, row)) return problem;
+  return kRead(row, line, with_extra);
 }
 
 bool has(const Json& row, std::initializer_list<const char*> names) {
@@ -92,24 +93,24 @@ const std::vector<Dialect>& dialects() {
   static const std::vector<Dialect> all = {
       {"usam", [](const Json& row) { return has(row, {"wav", "label"}); }, parse_manifest_line},
       {"slam", [](const Json& row) { return has(row, {"source", "target"}) || has(row, {"path", "target"}); },
-       parse_slam},
-      {"salmonn", [](const Json& row) { return has(row, {"path", "text"}); }, parse_salmonn},
-      {"nemo", [](const Json& row) { return has(row, {"audio_filepath"}); }, parse_nemo},
+       parse_with<read_slam>},
+      {"salmonn", [](const Json& row) { return has(row, {"path", "text"}); }, parse_with<read_salmonn>},
+      {"nemo", [](const Json& row) { return has(row, {"audio_filepath"}); }, parse_with<read_nemo>},
       {"kimi",
        [](const Json& row) {
          const auto turns = row.find("conversation");
          return turns != row.end() && turns->is_array() && !turns->empty() && turns->front().is_object() &&
                 turns->front().contains("message_type");
        },
-       parse_kimi},
+       parse_with<read_kimi>},
       {"messages", [](const Json& row) { return has(row, {"messages"}) || has(row, {"conversations"}); },
-       parse_messages},
+       parse_with<read_messages>},
       {"lhotse",
        [](const Json& row) {
          return has(row, {"recording", "supervisions"}) || has(row, {"id", "start", "duration", "supervisions"}) ||
                 has(row, {"id", "tracks"});
        },
-       parse_lhotse},
+       parse_with<read_lhotse>},
   };
   return all;
 }

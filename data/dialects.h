@@ -26,8 +26,9 @@ const Dialect* find_dialect(std::string_view name);
 // A key for a row that has none: its recording's path and, for a part, where that begins. Stable over runs.
 std::string derived_key(const ManifestLine& line);
 
-std::optional<std::string> parse_messages(std::string_view text, ManifestLine& line, bool with_extra);
-std::optional<std::string> parse_kimi(std::string_view text, ManifestLine& line, bool with_extra);
-std::optional<std::string> parse_lhotse(std::string_view text, ManifestLine& line, bool with_extra);
+// Read a row that is parsed into an empty line.
+std::optional<std::string> read_messages(const Json& row, ManifestLine& line, bool with_extra);
+std::optional<std::string> read_kimi(const Json& row, ManifestLine& line, bool with_extra);
+std::optional<std::string> read_lhotse(const Json& row, ManifestLine& line, bool with_extra);
 
 }  // namespace usam::data

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/base/log.h"
 #include "src/base/text.h"
 
@@ -68,12 +69,8 @@ void Spool::flush() {
   }
   // The disk is full: what was written comes back into memory.
   std::string all(written_, '\0');
-  for (size_t done = 0; done < written_;) {
-    const ssize_t count = pread(file_, all.data() + done, written_ - done, static_cast<off_t>(done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) internal_error("what was written of an index cannot be read again");
-    done += static_cast<size_t>(count);
-  }
+  if (read_at(file_, all.data(), std::ssize(all), 0) != std::ssize(all))
+    internal_error("what was written of an index cannot be read again");
   close(std::exchange(file_, -1));
   written_ = 0;
   pending_ = all + pending_;

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 
 namespace usam::data {
 namespace {
@@ -40,9 +41,7 @@ class File {
   void add_to(XXH3_state_t* hash, int64_t begin, int64_t bytes) const {
     std::string piece(static_cast<size_t>(std::min(bytes, kPiece)), '\0');
     for (int64_t done = 0; done < bytes;) {
-      const auto wanted = static_cast<size_t>(std::min(bytes - done, kPiece));
-      const ssize_t count = pread(descriptor_, piece.data(), wanted, begin + done);
-      if (count < 0 && errno == EINTR) continue;
+      const int64_t count = read_at(descriptor_, piece.data(), std::min(bytes - done, kPiece), begin + done);
       if (count < 0) user_error("{}: the file cannot be read: {}", path_, std::strerror(errno));
       if (count == 0) return;  // shorter by now: another hash says so
       XXH3_64bits_update(hash, piece.data(), static_cast<size_t>(count));

@@ -90,7 +90,7 @@ std::vector<std::string> check_audio(const Source& source, int64_t at_most) {
       const double apart = row.audio().is_part ? row.seconds - found : std::abs(row.seconds - found);
       if (found <= 0)
         report(fmt::format("'offset' is {} s, but {} holds {:.2f} s", row.audio().offset, row.audio().shown(), file));
-      else if (row.seconds >= 0 && apart > 0.1 && apart > 0.05 * row.seconds)
+      else if (row.seconds >= 0 && audio::is_misdeclared(row.seconds, apart))
         report(row.audio().is_part
                    ? fmt::format("'offset' {} s and 'dur' {} s reach beyond the end of {}, which holds {:.2f} s",
                                  row.audio().offset, row.seconds, row.audio().shown(), file)

@@ -163,4 +163,10 @@ std::vector<std::string> split_references(const std::string& label) {
   }
 }
 
+int64_t label_bytes(const ManifestLine& line) {
+  size_t longest = 0;
+  for (const std::string& reference : split_references(line.label)) longest = std::max(longest, reference.size());
+  return static_cast<int64_t>(line.prompt.size() + longest);
+}
+
 }  // namespace usam::data

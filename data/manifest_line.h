@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,5 +26,7 @@ std::optional<std::string> parse_manifest_line(std::string_view text, ManifestLi
 
 // The label's references: its parts between TABs, blank ones left out.
 std::vector<std::string> split_references(const std::string& label);
+// Bytes of the row's own prompt and its longest reference.
+int64_t label_bytes(const ManifestLine& line);
 
 }  // namespace usam::data

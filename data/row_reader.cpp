@@ -38,9 +38,7 @@ ReadRow read_row(std::string_view text, int64_t begin, int64_t line, const Diale
     row.record.check = text_check(text);
     row.record.has_prompt = !said.prompt.empty();
     row.record.seconds = said.seconds;
-    size_t longest = 0;
-    for (const std::string& reference : split_references(said.label)) longest = std::max(longest, reference.size());
-    row.record.label_bytes = static_cast<int64_t>(said.prompt.size() + longest);
+    row.record.label_bytes = label_bytes(said);
     row.key = std::move(said.key);
     row.task = std::move(said.task);
   }

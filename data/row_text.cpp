@@ -13,6 +13,7 @@
 #include "data/index.h"
 #include "data/index_stamp.h"
 #include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/base/log.h"
 #include "src/base/text.h"
 #include "src/io/atomic_file.h"
@@ -39,16 +40,9 @@ class FileText final : public RowText {
   ~FileText() override { close(file_); }
   int64_t size() const override { return size_; }
   size_t read(int64_t begin, char* to, size_t count) const override {
-    size_t done = 0;
-    while (done < count) {
-      const ssize_t got =
-          pread(file_, to + done, std::min<size_t>(count - done, 1 << 30), begin + static_cast<off_t>(done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) user_error("{}: the file cannot be read: {}", path_, std::strerror(errno));
-      if (got == 0) break;
-      done += static_cast<size_t>(got);
-    }
-    return done;
+    const int64_t got = read_at(file_, to, static_cast<int64_t>(count), begin);
+    if (got < 0) user_error("{}: the file cannot be read: {}", path_, std::strerror(errno));
+    return static_cast<size_t>(got);
   }
 
  private:

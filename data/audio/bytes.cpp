@@ -11,25 +11,9 @@
 
 #include "data/tar_header.h"
 #include "src/base/error.h"
+#include "src/base/fs.h"
 
 namespace usam::data::audio {
-namespace {
-
-// As many of the bytes from `at` on as are there; -1 with errno where the disk fails.
-int64_t read_at(int file, void* to, int64_t count, int64_t at) {
-  int64_t done = 0;
-  while (done < count) {
-    const ssize_t got = pread(file, static_cast<char*>(to) + done, static_cast<size_t>(count - done), at + done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return -1;
-    if (got == 0) break;
-    done += got;
-  }
-  return done;
-}
-
-}  // namespace
-
 Stretch::Stretch(const AudioRef& audio) : audio_(audio) {
   const char* what = audio.member.empty() ? "audio file" : "tar shard";
   file_ = open(audio.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe would hang

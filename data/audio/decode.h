@@ -44,6 +44,11 @@ struct Part {
 // with the file says more.
 Part part_of(const Row& row);
 
+// Whether a length of `seconds` that a manifest gives is wrong where it is off by `apart`: by more than 0.1 s and 5 %.
+inline bool is_misdeclared(double seconds, double apart) {
+  return apart > 0.1 && apart > 0.05 * seconds;
+}
+
 // Decodes at most the first `max_seconds` of a file or of a part of it, in blocks: what a header claims is never
 // allocated. A part holds exactly the samples that stand there in the whole file. It is come to by seeking, or where a
 // format cannot seek exactly (mp3, gsm) by reading all that stands before it; a thread that reads the parts of such a

@@ -52,12 +52,12 @@ std::unordered_map<std::string, TarMember> recordings_of(const std::string& tar,
 
 // The cut's recording as it was stored: from its beginning on, changed as it was to be, of one channel. lhotse leaves a
 // source without a name there.
-std::string with_member(Json cut, const std::string& member) {
+Json with_member(Json cut, const std::string& member) {
   Json recording = {{"sources", {{{"type", "file"}, {"channels", {0}}, {"source", member}}}}};
   const Json& old = cut["recording"];
   if (old.is_object() && old.contains("duration")) recording["duration"] = old["duration"];
   cut["recording"] = recording;
-  return cut.dump();
+  return cut;
 }
 
 std::optional<std::string> read_cut(std::string_view text, const std::unordered_map<std::string, TarMember>& recordings,
@@ -73,7 +73,7 @@ std::optional<std::string> read_cut(std::string_view text, const std::unordered_
     return fmt::format("the cut '{}' was stored without a recording ({})", id->get<std::string>(), member.name);
   if (!member.problem.empty()) return fmt::format("'{}' in {}: {}", member.name, tar, member.problem);
   one.member = member;
-  return parse_lhotse(with_member(std::move(cut), member.name), one.row, true);
+  return read_lhotse(with_member(std::move(cut), member.name), one.row, true);
 }
 
 Shard read_shard(const std::string& tar, const std::string& cuts, int32_t number, int32_t cuts_number) {

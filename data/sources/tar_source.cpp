@@ -54,8 +54,6 @@ void TarRows::add(TarRow one) {
       ++renamed_;
     }
   }
-  size_t longest = 0;
-  for (const auto& reference : split_references(row.label)) longest = std::max(longest, reference.size());
   const std::string whole = print_row(one);
   builder_.add({.key = row.key,
                 .task = row.task,
@@ -64,7 +62,7 @@ void TarRows::add(TarRow one) {
                 .check = text_check(whole),
                 .line = one.line,
                 .seconds = row.seconds,
-                .label_bytes = static_cast<int64_t>(row.prompt.size() + longest),
+                .label_bytes = label_bytes(row),
                 .member = {one.tar, one.member.begin, one.member.bytes},
                 .name = whole});
 }

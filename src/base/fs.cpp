@@ -62,6 +62,18 @@ void sync_path(const std::string& path, int flags) {
 
 }  // namespace
 
+int64_t read_at(int file, void* to, int64_t count, int64_t at) {
+  int64_t done = 0;
+  while (done < count) {
+    const ssize_t got = pread(file, static_cast<char*>(to) + done, static_cast<size_t>(count - done), at + done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return -1;
+    if (got == 0) break;
+    done += got;
+  }
+  return done;
+}
+
 std::string read_file(const std::string& path) {
   Descriptor descriptor(path, O_RDONLY);
   if (!descriptor.is_open()) user_error("Cannot read '{}': {}.", path, reason());

@@ -283,12 +283,12 @@ TEST_F(Dialects, TheConfigGivesWhatRowsLack) {
   config.task = "ASR";
   config.prompt = "Write: <audio>";
   config.prefix = {{"/old", "/new"}, {"/old/x/", "y/"}};
-  config.audio_root.value = "/root";
+  config.audio_root.value = "/corpus";
   const auto all = rows(row + "\n" + R"({"key": "b", "source": "b.wav", "target": "x"})", config);
   EXPECT_EQ(all.at(0).task, "ASR");
   EXPECT_EQ(all.at(0).prompt, "Write: <audio>");
-  EXPECT_EQ(all.at(0).audio().path, "/root/y/a.wav");  // the longest beginning counts
-  EXPECT_EQ(all.at(1).audio().path, "/root/b.wav");
+  EXPECT_EQ(all.at(0).audio().path, "/corpus/y/a.wav");  // the longest beginning counts
+  EXPECT_EQ(all.at(1).audio().path, "/corpus/b.wav");
 }
 
 std::string gz(const std::string& text) {

@@ -5,14 +5,13 @@
 
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
 
 #include "src/base/error.h"
-#include "src/base/fs.h"
 #include "src/base/json.h"
+#include "src/io/atomic_file.h"
 #include "src/text/lettering.h"
 #include "tools/inspect/data/report.h"
 
@@ -21,31 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A file of lines that appears whole when it is kept, and not at all otherwise.
-class LineFile {
- public:
-  explicit LineFile(std::string path) : path_(std::move(path)), aside_(path_ + ".unfinished"), out_(aside_) {
-    if (!out_) user_error("{}: cannot be written", path_);
-  }
-  ~LineFile() {
-    std::error_code ignored;
-    fs::remove(aside_, ignored);
-  }
-  LineFile(const LineFile&) = delete;
-  LineFile& operator=(const LineFile&) = delete;
-
-  void write(const Json& line) { out_ << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n'; }
-  void keep() {
-    out_.close();
-    if (!out_) user_error("{}: cannot be written: is the disk full?", path_);
-    sync_file(aside_);
-    rename_synced(aside_, path_);
-  }
-
- private:
-  std::string path_, aside_;
-  std::ofstream out_;
-};
+void write_line(io::AtomicFile& file, const Json& line) {
+  file.write(line.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n');
+}
 
 // The given lines of a text file, compressed or not; without those that cannot be read.
 std::map<int64_t, std::string> read_lines(const std::string& path, std::map<int64_t, std::string> wanted) {
@@ -107,7 +84,7 @@ Json json_of(const data::Row& row, const fs::path& folder, double seconds, const
   return json;
 }
 
-void write_refused(const Scan& scan, LineFile& rejects) {
+void write_refused(const Scan& scan, io::AtomicFile& rejects) {
   std::map<std::string, std::map<int64_t, std::string>> by_file;
   for (const auto& problem : scan.input.refused) {
     const Refused refused = parted(problem, scan.input.path);
@@ -118,7 +95,7 @@ void write_refused(const Scan& scan, LineFile& rejects) {
     for (const auto& [line, sentence] : sentences) {
       const auto text = lines.find(line);
       const Json row = text == lines.end() ? Json() : Json(text->second);
-      rejects.write({{"row", row}, {"file", file}, {"line", line}, {"reason", sentence}});
+      write_line(rejects, {{"row", row}, {"file", file}, {"line", line}, {"reason", sentence}});
     }
   }
 }
@@ -145,7 +122,7 @@ void check_fix_output(const std::string& output) {
 
 Fixed write_fixed(const Scan& scan, const std::string& output) {
   Fixed fixed;
-  LineFile clean(output), rejects(rejects_path(output));
+  io::AtomicFile clean(output), rejects(rejects_path(output));
   const fs::path folder = fs::absolute(output).lexically_normal().parent_path();
   const data::Source& source = *scan.input.source;
   // Where no row has a task, the config is to name it.
@@ -169,22 +146,22 @@ Fixed write_fixed(const Scan& scan, const std::string& output) {
     if (reason) {
       const int64_t line = row ? row->line : 0;
       const std::string place = source.place(i);
-      rejects.write({{"row", row ? json_of(*row, folder, row->seconds, label) : Json()},
-                     {"file", place.substr(0, place.rfind(':'))},
-                     {"line", line},
-                     {"reason", *reason}});
+      write_line(rejects, {{"row", row ? json_of(*row, folder, row->seconds, label) : Json()},
+                           {"file", place.substr(0, place.rfind(':'))},
+                           {"line", line},
+                           {"reason", *reason}});
       ++fixed.rejected;
       continue;
     }
     const auto measured = scan.measured.find(i);
-    clean.write(json_of(*row, folder, measured == scan.measured.end() ? row->seconds : measured->second, label));
+    write_line(clean, json_of(*row, folder, measured == scan.measured.end() ? row->seconds : measured->second, label));
     ++fixed.kept;
     fixed.mended += measured != scan.measured.end() || label != fmt::format("{}", fmt::join(row->references, "\t"));
   }
   write_refused(scan, rejects);
   fixed.rejected += scan.input.refused_count;
-  rejects.keep();
-  clean.keep();
+  rejects.commit();
+  clean.commit();
   return fixed;
 }
 

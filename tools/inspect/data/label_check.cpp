@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "data/index.h"
 #include "src/text/lettering.h"
+#include "src/text/number_metrics.h"
 #include "src/text/unicode.h"
 
 namespace usam::inspect {
@@ -21,37 +21,6 @@ T median_of(std::vector<T> values) {
   const auto middle = values.begin() + std::ssize(values) / 2;
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
-}
-
-// Places in ascending order; equal values share the mean of theirs.
-std::vector<double> ranks_of(const std::vector<float>& values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::ranges::sort(order, {}, [&](size_t i) { return values[i]; });
-  std::vector<double> ranks(values.size());
-  for (size_t begin = 0; begin < order.size();) {
-    size_t end = begin;
-    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
-    for (size_t i = begin; i < end; ++i) ranks[order[i]] = static_cast<double>(begin + end - 1) / 2;
-    begin = end;
-  }
-  return ranks;
-}
-
-// Spearman's: outliers, which are looked for, must not decide it.
-double correlation(const std::vector<float>& of_a, const std::vector<float>& of_b) {
-  const auto a = ranks_of(of_a), b = ranks_of(of_b);
-  const auto n = static_cast<double>(a.size());
-  double sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    sa += a[i];
-    sb += b[i];
-    saa += a[i] * a[i];
-    sbb += b[i] * b[i];
-    sab += a[i] * b[i];
-  }
-  const double va = saa - sa * sa / n, vb = sbb - sb * sb / n;
-  return va > 1e-9 && vb > 1e-9 ? (sab - sa * sb / n) / std::sqrt(va * vb) : 0;
 }
 
 std::string shortened(const std::string& label) {
@@ -95,13 +64,14 @@ std::vector<LabelSums::PaceOutlier> LabelSums::pace_outliers() const {
   constexpr size_t kFewest = 20;
   constexpr double kLeastCorrelation = 0.5, kDeviations = 6, kLeastDeviation = 0.25;
   if (paced_.size() < kFewest) return {};
-  std::vector<float> points, seconds, pace;
+  std::vector<text::NumberPair> pairs;
+  std::vector<float> pace;
   for (const Paced& paced : paced_) {
-    points.push_back(std::log(paced.points));
-    seconds.push_back(std::log(paced.seconds));
-    pace.push_back(points.back() - seconds.back());
+    pairs.push_back({paced.points, paced.seconds});
+    pace.push_back(std::log(paced.points) - std::log(paced.seconds));
   }
-  if (correlation(points, seconds) < kLeastCorrelation) return {};
+  // By ranks: outliers, which are looked for, must not decide it. NaN where all are equal.
+  if (!(text::Spearman(pairs)() >= kLeastCorrelation)) return {};
   const float median = median_of(pace);
   std::vector<float> deviations;
   for (const float p : pace) deviations.push_back(std::abs(p - median));

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "data/audio/decode.h"
 #include "data/index.h"
 #include "src/base/error.h"
 #include "src/base/json.h"
@@ -168,7 +169,7 @@ void Scanner::take_audio(Scan& scan, int64_t index, const Examined& examined) {
   count(scan.channels, std::to_string(facts.channels), facts.seconds);
   count(scan.formats, facts.format, facts.seconds);
   const double apart = row.audio().is_part && row.seconds > 0 ? facts.missing : std::abs(row.seconds - facts.seconds);
-  if (row.seconds >= 0 && apart > 0.1 && apart > 0.05 * row.seconds) {
+  if (row.seconds >= 0 && data::audio::is_misdeclared(row.seconds, apart)) {
     scan.measured[index] = facts.seconds;
     find(scan, index, Kind::kLength,
          row.seconds == 0

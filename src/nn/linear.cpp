@@ -14,8 +14,17 @@ LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) : in_features(in
 }
 
 torch::Tensor LinearImpl::forward(const torch::Tensor& x) {
-  auto y = torch::linear(x, weight, bias);
+  auto y = product(x);
   return update_ ? y + update_->forward(x).to(y.scalar_type()) : y;
+}
+
+torch::Tensor LinearImpl::product(const torch::Tensor& x) const {
+  return torch::linear(x, weight, bias);
+}
+
+torch::Tensor LinearImpl::input_gradient(const torch::Tensor& dy) const {
+  const torch::NoGradGuard no_grad;
+  return dy.matmul(weight.to(dy.scalar_type()));
 }
 
 void LinearImpl::attach(const std::shared_ptr<LinearUpdate>& update) {

@@ -16,6 +16,10 @@ class LinearImpl : public torch::nn::Module {
  public:
   LinearImpl(int64_t in, int64_t out, bool with_bias = true);
   torch::Tensor forward(const torch::Tensor& x);
+  // x W^T + b, whatever the weight is kept in, without the update; in x's type, or autocast's.
+  torch::Tensor product(const torch::Tensor& x) const;
+  // dy W, the gradient of product() with respect to x, in dy's type; makes no graph. For hand-written backward passes.
+  torch::Tensor input_gradient(const torch::Tensor& dy) const;
   // Registers the children of the update under this module, so that paths read q_proj.lora_A.weight.
   void attach(const std::shared_ptr<LinearUpdate>& update);
   const std::shared_ptr<LinearUpdate>& update() const { return update_; }

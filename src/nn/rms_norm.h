@@ -1,5 +1,8 @@
 #pragma once
+// N rows, D width.
 #include <torch/torch.h>
+
+#include <utility>
 
 namespace usam::nn {
 
@@ -9,6 +12,8 @@ class RmsNormImpl : public torch::nn::Module {
  public:
   RmsNormImpl(int64_t width, double eps);
   torch::Tensor forward(const torch::Tensor& x);
+  // The sum of the two and its norm, as x + y and forward(x + y) are; both of one shape.
+  std::pair<torch::Tensor, torch::Tensor> add(const torch::Tensor& x, const torch::Tensor& y);
 
   torch::Tensor weight;
 
@@ -16,5 +21,8 @@ class RmsNormImpl : public torch::nn::Module {
   double eps_;
 };
 TORCH_MODULE(RmsNorm);
+
+// The definition in torch's operators: what forward() is for other devices and types than fp32 on the CPU.
+torch::Tensor composite_rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps);
 
 }  // namespace usam::nn

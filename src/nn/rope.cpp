@@ -1,6 +1,12 @@
+// B batch, T positions, H query heads, G key heads, K head width.
 #include "src/nn/rope.h"
 
+#include <ATen/Parallel.h>
+
+#include <algorithm>
 #include <cmath>
+
+#include "src/nn/cpu_kernel.h"
 
 namespace usam::nn {
 namespace {
@@ -17,6 +23,59 @@ torch::Tensor stretch(const torch::Tensor& frequencies, const Llama3RopeScaling&
   return torch::where(between, blended, stretched);
 }
 
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Heads of some positions, and what they are turned by: `direction` 1 forwards, -1 back.
+struct Turn {
+  const float *x, *cos, *sin;
+  float* y;
+  int64_t heads, width;
+  float direction;
+};
+
+USAM_CPU_CLONES void turn(const Turn& t, int64_t begin, int64_t end) {
+  const int64_t width = t.width, half = t.width / 2;
+  for (int64_t p = begin; p < end; ++p) {
+    const float* __restrict cos = t.cos + p * width, * __restrict sin = t.sin + p * width;
+    for (int64_t h = 0; h < t.heads; ++h) {
+      const float* __restrict x = t.x + (p * t.heads + h) * width;
+      float* __restrict y = t.y + (p * t.heads + h) * width;
+      for (int64_t i = 0; i < half; ++i) {
+        const float s = t.direction * sin[i];
+        y[i] = x[i] * cos[i] - x[i + half] * s;
+        y[i + half] = x[i + half] * cos[i] + x[i] * s;
+      }
+    }
+  }
+}
+
+torch::Tensor turned(const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin, float direction) {
+  auto y = torch::empty_like(x);
+  const int64_t heads = x.size(-2), width = x.size(-1), positions = cos.numel() / std::max<int64_t>(1, width);
+  const Turn all{
+      x.data_ptr<float>(), cos.data_ptr<float>(), sin.data_ptr<float>(), y.data_ptr<float>(), heads, width, direction};
+  const int64_t grain = std::max<int64_t>(1, kCpuGrain / (heads * width + 1));
+  at::parallel_for(0, positions, grain, [&](int64_t begin, int64_t end) { turn(all, begin, end); });
+  return y;
+}
+
+class Rotate : public torch::autograd::Function<Rotate> {
+ public:
+  static variable_list forward(AutogradContext* ctx, const torch::Tensor& queries, const torch::Tensor& keys,
+                               const torch::Tensor& cos, const torch::Tensor& sin) {
+    ctx->save_for_backward({cos, sin});
+    return {turned(queries, cos, sin, 1), turned(keys, cos, sin, 1)};
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    variable_list back(4);
+    for (size_t i = 0; i < 2; ++i)
+      if (ctx->needs_input_grad(i)) back[i] = turned(grads[i].contiguous(), saved[0], saved[1], -1);
+    return back;
+  }
+};
+
 }  // namespace
 
 torch::Tensor rope_frequencies(int64_t head_width, double theta, const RopeScaling& scaling) {
@@ -29,15 +88,25 @@ torch::Tensor rope_frequencies(int64_t head_width, double theta, const RopeScali
 
 Rotation rotation(const torch::Tensor& frequencies, const torch::Tensor& positions_BT) {
   auto angles = positions_BT.unsqueeze(-1).to(torch::kFloat) * frequencies.to(positions_BT.device());
-  auto both_halves = torch::cat({angles, angles}, -1).unsqueeze(1);
+  auto both_halves = torch::cat({angles, angles}, -1).unsqueeze(-2);
   return {both_halves.cos(), both_halves.sin()};
 }
 
-torch::Tensor rotate(const torch::Tensor& x_BHTK, const Rotation& by) {
-  auto halves = x_BHTK.chunk(2, -1);
+torch::Tensor composite_rotate(const torch::Tensor& x_BTHK, const Rotation& by) {
+  auto halves = x_BTHK.chunk(2, -1);
   auto turned = torch::cat({-halves[1], halves[0]}, -1);
-  const auto type = x_BHTK.scalar_type();
-  return x_BHTK * by.cos_B1TK.to(type) + turned * by.sin_B1TK.to(type);
+  const auto type = x_BTHK.scalar_type();
+  return x_BTHK * by.cos_BT1K.to(type) + turned * by.sin_BT1K.to(type);
+}
+
+std::tuple<torch::Tensor, torch::Tensor> rotate(const torch::Tensor& queries_BTHK, const torch::Tensor& keys_BTGK,
+                                                const Rotation& by) {
+  const auto &cos = by.cos_BT1K, &sin = by.sin_BT1K;
+  if (!is_plain_fp32(queries_BTHK) || !is_plain_fp32(keys_BTGK) || !is_plain_fp32(cos) || !is_plain_fp32(sin))
+    return {composite_rotate(queries_BTHK, by), composite_rotate(keys_BTGK, by)};
+  if (!makes_graph(queries_BTHK, keys_BTGK)) return {turned(queries_BTHK, cos, sin, 1), turned(keys_BTGK, cos, sin, 1)};
+  auto both = Rotate::apply(queries_BTHK, keys_BTGK, cos, sin);
+  return {both[0], both[1]};
 }
 
 }  // namespace usam::nn

@@ -1,9 +1,10 @@
 #pragma once
 // Rotary position embedding (Su et al. 2021, arXiv 2104.09864), the variant that rotates the two halves of a head, as
-// Llama and Qwen do. B batch, H heads, T positions, K head width.
+// Llama and Qwen do. B batch, T positions, H query heads, G key heads, K head width.
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <tuple>
 #include <variant>
 
 namespace usam::nn {
@@ -30,13 +31,17 @@ torch::Tensor rope_frequencies(int64_t head_width, double theta, const RopeScali
 
 // Cosine and sine of every position's angles, ready to be multiplied with queries and keys.
 struct Rotation {
-  torch::Tensor cos_B1TK, sin_B1TK;
+  torch::Tensor cos_BT1K, sin_BT1K;  // fp32; both halves of K are the same
 };
 
-// positions (B, T) int64; computed in fp32 and returned as fp32.
+// positions (B, T) int64; computed in fp32.
 Rotation rotation(const torch::Tensor& frequencies, const torch::Tensor& positions_BT);
 
-// Queries or keys (B, H, T, K) turned by their positions; same type as given.
-torch::Tensor rotate(const torch::Tensor& x_BHTK, const Rotation& by);
+// Queries and keys turned by their positions; same types as given. B and T may be one axis in all of them.
+std::tuple<torch::Tensor, torch::Tensor> rotate(const torch::Tensor& queries_BTHK, const torch::Tensor& keys_BTGK,
+                                                const Rotation& by);
+// The definition in torch's operators, of one of them: what rotate() does on other devices and types than fp32 on the
+// CPU.
+torch::Tensor composite_rotate(const torch::Tensor& x_BTHK, const Rotation& by);
 
 }  // namespace usam::nn

@@ -1,6 +1,7 @@
 #include "src/models/llama/model.h"
 
 #include "src/base/error.h"
+#include "src/nn/swiglu.h"
 
 namespace usam::llama {
 
@@ -28,9 +29,8 @@ torch::Tensor AttentionImpl::forward(const torch::Tensor& x_BTD, const Pass& pas
     queries = q_norm_(queries).to(values.scalar_type());  // under autocast the norm's fp32 weight widens them
     keys = k_norm_(keys).to(values.scalar_type());
   }
-  queries = nn::rotate(queries.transpose(1, 2), pass.rotation);
-  keys = nn::rotate(keys.transpose(1, 2), pass.rotation);
-  values = values.transpose(1, 2);
+  std::tie(queries, keys) = nn::rotate(queries, keys, pass.rotation);
+  queries = queries.transpose(1, 2), keys = keys.transpose(1, 2), values = values.transpose(1, 2);
   if (pass.cache) std::tie(keys, values) = pass.cache->append(layer_, keys, values);
   return o_proj_(nn::grouped_attention(queries, keys, values, has_window_ ? pass.sliding_mask : pass.mask));
 }
@@ -45,7 +45,7 @@ FeedForwardImpl::FeedForwardImpl(const Sizes& s)
 }
 
 torch::Tensor FeedForwardImpl::forward(const torch::Tensor& x_BTD) {
-  return down_proj_(torch::silu(gate_proj_(x_BTD)) * up_proj_(x_BTD));
+  return down_proj_(nn::swiglu(gate_proj_(x_BTD), up_proj_(x_BTD)));
 }
 
 BlockImpl::BlockImpl(const Sizes& s, const Family& family, int64_t layer)
@@ -61,8 +61,9 @@ BlockImpl::BlockImpl(const Sizes& s, const Family& family, int64_t layer)
 
 torch::Tensor BlockImpl::forward(const torch::Tensor& x_BTD, const Pass& pass) {
   return within(x_BTD, [&](const torch::Tensor& in_BTD) {
-    auto attended_BTD = in_BTD + self_attn_(input_layernorm_(in_BTD), pass);
-    return attended_BTD + mlp_(post_attention_layernorm_(attended_BTD));
+    const auto [attended_BTD, normed_BTD] =
+        post_attention_layernorm_->add(in_BTD, self_attn_(input_layernorm_(in_BTD), pass));
+    return attended_BTD + mlp_(normed_BTD);
   });
 }
 

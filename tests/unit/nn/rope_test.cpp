@@ -25,7 +25,7 @@ TEST(Rope, Llama3ScalingDividesLowLeavesHighAndBlendsBetween) {
 TEST(Rope, TurnsPairsOfHalvesByTheirAngle) {
   const auto by = rotation(torch::tensor({0.5f, 0.25f}), torch::tensor({{3}}));
   const auto x = torch::tensor({1.0f, 2.0f, 3.0f, 4.0f}).view({1, 1, 1, 4});
-  const auto y = rotate(x, by).flatten();
+  const auto y = std::get<0>(rotate(x, x, by)).flatten();
   EXPECT_NEAR(y[0].item<double>(), 1 * std::cos(1.5) - 3 * std::sin(1.5), 1e-6);
   EXPECT_NEAR(y[1].item<double>(), 2 * std::cos(0.75) - 4 * std::sin(0.75), 1e-6);
   EXPECT_NEAR(y[2].item<double>(), 3 * std::cos(1.5) + 1 * std::sin(1.5), 1e-6);
@@ -37,10 +37,9 @@ TEST(Rope, ScoresDependOnDistanceOnly) {
   const auto frequencies = rope_frequencies(8, 100);
   const auto q = torch::randn({1, 1, 1, 8}), k = torch::randn({1, 1, 1, 8});
   auto score = [&](int64_t at_q, int64_t at_k) {
-    return (rotate(q, rotation(frequencies, torch::tensor({{at_q}}))) *
-            rotate(k, rotation(frequencies, torch::tensor({{at_k}}))))
-        .sum()
-        .item<double>();
+    const auto turned_q = std::get<0>(rotate(q, k, rotation(frequencies, torch::tensor({{at_q}}))));
+    const auto turned_k = std::get<1>(rotate(q, k, rotation(frequencies, torch::tensor({{at_k}}))));
+    return (turned_q * turned_k).sum().item<double>();
   };
   EXPECT_NEAR(score(9, 4), score(25, 20), 1e-5);
   EXPECT_GT(std::abs(score(9, 4) - score(9, 5)), 1e-3);
@@ -48,8 +47,11 @@ TEST(Rope, ScoresDependOnDistanceOnly) {
 
 TEST(Rope, KeepsTheTypeOfWhatItTurns) {
   const auto by = rotation(rope_frequencies(4, 100), torch::tensor({{2}}));
-  EXPECT_EQ(rotate(torch::ones({1, 1, 1, 4}, torch::kBFloat16), by).scalar_type(), torch::kBFloat16);
-  EXPECT_EQ(by.cos_B1TK.scalar_type(), torch::kFloat);
+  const auto x = torch::ones({1, 1, 1, 4});
+  const auto [queries, keys] = rotate(x.to(torch::kBFloat16), x, by);
+  EXPECT_EQ(queries.scalar_type(), torch::kBFloat16);
+  EXPECT_EQ(keys.scalar_type(), torch::kFloat);
+  EXPECT_EQ(by.cos_BT1K.scalar_type(), torch::kFloat);
 }
 
 }  // namespace

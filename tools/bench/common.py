@@ -83,12 +83,29 @@ def make_clips(folder: pathlib.Path, count: int, shortest: float, longest: float
     return manifest
 
 
+def write_tokenizer(folder: pathlib.Path, size: int) -> None:
+    """A byte-level tokenizer with a vocabulary of this size: bytes, and tokens that no text has."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
+    words = letters + [f"<unused{i}>" for i in range(size - 257)]
+    end = {"id": size - 1, "content": "</s>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    model = {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None,
+             "fuse_unk": False, "byte_fallback": False, "ignore_merges": False, "vocab": {word: i for i, word in enumerate(words)}, "merges": []}
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.json").write_text(json.dumps({
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [end], "normalizer": None, "pre_tokenizer": level, "post_processor": None,
+        "decoder": level, "model": model}), encoding="utf8")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "</s>", "tokenizer_class": "PreTrainedTokenizerFast"}), encoding="utf8")
+
+
 # --------------------------------------------------------------------------------------------------- watching programs
 
 
 def busy_seconds() -> float:
     """Processor seconds that everybody on this machine has spent so far: user, nice, system, interrupts, stolen."""
-    fields = [int(field) for field in open("/proc/stat", encoding="utf8").readline().split()[1:9]]
+    with open("/proc/stat", encoding="utf8") as stat:
+        fields = [int(field) for field in stat.readline().split()[1:9]]
     return (sum(fields) - fields[3] - fields[4]) / TICKS
 
 

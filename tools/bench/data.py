@@ -11,14 +11,11 @@ processor time: what one core does in a second of its own, whatever else the mac
 """
 import argparse
 import functools
-import importlib.metadata
 import itertools
 import json
 import os
 import pathlib
-import platform
 import random
-import statistics
 import subprocess
 import sys
 import time
@@ -29,6 +26,9 @@ import soxr
 import torch
 from safetensors.torch import load_file
 from transformers import Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
+
+import common
+from common import processor_seconds, spread
 
 STREAMS = ("whisper", "ced", "mert")
 SETTINGS = {f"{name}, {ahead} ahead": (by_batch, ahead)
@@ -96,14 +96,6 @@ class Clips(torch.utils.data.Dataset):
             batch[name] = torch.nn.utils.rnn.pad_sequence(items, batch_first=True)
             batch[f"{name}_lengths"] = torch.tensor([len(x) for x in items])
         return batch
-
-
-def processor_seconds(processes: list[int]) -> float:
-    ticks = 0
-    for process in processes:
-        after_name = pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-        ticks += int(after_name[11]) + int(after_name[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class TorchLoader:
@@ -211,20 +203,11 @@ class Bench:
         return figures
 
 
-def spread(values: list[float]) -> list[float]:
-    return [statistics.median(values), min(values), max(values)]
-
-
 def figures_of(runs: list[dict], workers: int) -> dict:
     hours = runs[0]["audio_s"] / 3600
     return {"hours_per_cpu_s": spread([hours / r["cpu_s"] for r in runs]), "hours_per_wall_s": spread([hours / r["wall_s"] for r in runs]),
             "cpu_ms_per_clip": spread([1000 * r["cpu_s"] / r["clips"] for r in runs]), "first_batch_s": spread([r["first_batch_s"] for r in runs]),
             "busy": spread([r["cpu_s"] / r["wall_s"] / workers for r in runs]), "clips": runs[0]["clips"], "audio_s": runs[0]["audio_s"]}
-
-
-def machine() -> dict:
-    cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
-    return {"cpu": cpu, "cores": os.cpu_count()} | {name: importlib.metadata.version(name) for name in ("torch", "transformers", "soundfile", "soxr")}
 
 
 def table(report: dict) -> str:
@@ -251,8 +234,8 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--data", required=True, help="folder of the recordings and their manifests")
     ap.add_argument("--peer", required=True, help="folder of the Python peer, for CED's front end")
-    ap.add_argument("--program", default="build/bin/bench_data")
-    ap.add_argument("--output", default="build/bench/data_speed")
+    ap.add_argument("--program", default=str(common.PROGRAMS / "bench_data"))
+    ap.add_argument("--output", default=str(common.OUT / "data_speed"))
     ap.add_argument("--workers", default="1,2")
     ap.add_argument("--repeat", type=int, default=3)
     ap.add_argument("--batch", type=int, default=16)
@@ -260,10 +243,10 @@ def main() -> None:
     args = ap.parse_args()
     torch.set_num_threads(1)
     bench = Bench(args)
-    report = {"machine": machine(), "settings": vars(args), "apart": {name: bench.apart(name) for name in bench.sets}, "figures": {}}
+    report = {"machine": common.machine(("torch", "transformers", "soundfile", "soxr")), "settings": vars(args), "apart": {name: bench.apart(name) for name in bench.sets}, "figures": {}}
     for name in bench.sets:
         report["figures"][name] = {workers: bench.measure(name, int(workers)) for workers in args.workers.split(",")}
-    (bench.out / "report.json").write_text(json.dumps(report, indent=1))
+    common.save("data", report)
     print(table(report))
 
 

@@ -10,12 +10,12 @@ import argparse
 import json
 import os
 import pathlib
-import random
 import socket
 import subprocess
 import sys
 import tempfile
-import wave
+
+from common import make_clips
 
 CONFIG = """
 seed: 20
@@ -54,19 +54,6 @@ trainer:
   optimizer: {{type: adamw, lr: 5e-6}}
   schedule: {{type: cosine, warmup: 0.13}}
 """
-
-
-def make_clips(folder: pathlib.Path, count: int, shortest: float, longest: float) -> None:
-    draw = random.Random(3)
-    words = ["red", "green", "blue", "one", "two", "three", "walks", "stands", "sings", "slowly", "loudly"]
-    with open(folder / "train.jsonl", "w", encoding="utf8") as manifest:
-        for i in range(count):
-            samples = round(16000 * draw.uniform(shortest, longest))
-            with wave.open(str(folder / f"{i}.wav"), "wb") as file:
-                file.setparams((1, 2, 16000, samples, "NONE", ""))
-                file.writeframes(draw.randbytes(2 * samples))
-            row = {"key": str(i), "wav": f"{i}.wav", "label": " ".join(draw.choices(words, k=8)), "task": "ASR", "dur": samples / 16000}
-            manifest.write(json.dumps(row) + "\n")
 
 
 def free_port() -> int:

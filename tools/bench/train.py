@@ -25,9 +25,7 @@ import statistics
 import subprocess
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "parity"))
-import common  # noqa: E402
-from from_peer import convert  # noqa: E402
+import common
 
 KINDS = ("peer_same", "usam_same", "peer_best", "usam_best", "usam_cached")
 BEST = ("recipe.encoders.whisper.dtype=int8", "recipe.encoders.ced.dtype=int8", "recipe.encoders.mert.dtype=int8", "recipe.llm.dtype=bfloat16")
@@ -107,7 +105,8 @@ class Bench:
         self.init = self.out / "init.safetensors"
         peers = self.out / "peer_init.safetensors"
         self.peer(1, 0, "--save-init", peers)
-        convert(str(peers), str(self.init))
+        convert = [sys.executable, common.TREE / "tools/parity/from_peer.py", peers, self.init]
+        subprocess.run(list(map(str, convert)), check=True)
         self.best_flags: list[str] = []
         self.is_filled = False
 

@@ -54,7 +54,7 @@ void decode_step(benchmark::State& state) {
 
 // Clipping and AdamW over so many tensors of 64 x 64; "items" are values.
 void optimizer_step(benchmark::State& state) {
-  ParameterGroup group{.name = "all"};
+  ParameterGroup group;
   for (int64_t i = 0; i < state.range(0); ++i) {
     auto values = torch::randn({64, 64}, torch::requires_grad());
     values.mutable_grad() = torch::randn({64, 64}) * 1e-3;

@@ -1,6 +1,6 @@
 // Takes the first steps of a training run and prints, as one JSON object, the floating-point work that they consist of,
-// what they took in time, processor and memory, and how fast this machine multiplies matrices: the roof over that work.
-// Nothing is written into the run's folder.
+// which matrix products are among it, and what the steps took in time, processor and memory. Nothing is written into
+// the run's folder.
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -11,8 +11,10 @@
 #include "src/base/error.h"
 #include "src/base/json.h"
 #include "src/tensor/rng.h"
+#include "tools/bench/step/profile.h"
 #include "tools/bench/step/work_counter.h"
 #include "tools/command_line.h"
+#include "trainer/memory.h"
 #include "trainer/optimizer.h"
 #include "trainer/precision.h"
 #include "trainer/stopwatch.h"
@@ -23,7 +25,7 @@ namespace {
 using namespace usam;
 
 struct Arguments {
-  std::string config;
+  std::string config, profile;
   std::vector<std::string> overrides;
   int64_t steps = 3, skip = 1;
 };
@@ -87,8 +89,10 @@ class Bench {
     const int64_t before = memory("VmRSS");
     forget_peak();
     Json steps = Json::array();
-    Work work;
+    bench::Work work;
     for (int64_t i = 0; i < arguments_.steps; ++i) {
+      std::optional<bench::Profile> profile;
+      if (!arguments_.profile.empty() && i + 1 == arguments_.steps) profile.emplace(arguments_.profile, device_);
       steps.push_back(step(i));
       if (i + 1 == arguments_.skip) counter_.take();
     }
@@ -102,6 +106,7 @@ class Bench {
                    {"products", products(work)},
                    {"peak_bytes", memory("VmHWM")},
                    {"step_bytes", memory("VmHWM") - before},
+                   {"device_bytes", peak_memory(device_).device},
                    {"threads", at::get_num_threads()}};
     return report;
   }
@@ -150,7 +155,7 @@ class Bench {
   std::shared_ptr<const data::Source> source_;
   std::shared_ptr<Recipe> recipe_;
   Feed feed_;
-  std::unique_ptr<Optimizer> optimizer_;
+  std::shared_ptr<Optimizer> optimizer_;
   bench::WorkCounter counter_;
 };
 
@@ -170,6 +175,7 @@ int main(int argc, char** argv) {
   app.add_option("OVERRIDES", arguments.overrides, "key.sub=value, laid over the file");
   app.add_option("--steps", arguments.steps)->check(CLI::PositiveNumber);
   app.add_option("--skip", arguments.skip, "first steps whose work is not counted")->check(CLI::NonNegativeNumber);
+  app.add_option("--profile", arguments.profile, "write a trace of the last step to this file");
   return run_app(app, argc, argv, [&] {
     if (arguments.skip >= arguments.steps)
       user_error("--skip is {}, which leaves nothing of --steps {}.", arguments.skip, arguments.steps);

@@ -36,7 +36,7 @@ def size_report() -> dict:
 
 
 def train_report() -> dict:
-    return {"part": "train", "commit": "abc", "time": "2026-01-02T03:04:05", "machine": MACHINE, "settings": {"batch": 4, "repeat": 2, "threads": 2, "seed": 20},
+    return {"part": "train", "commit": "abc", "time": "2026-01-02T03:04:05", "machine": MACHINE, "settings": {"batch": 4, "repeat": 2, "threads": 2, "seed": 20, "foreign": 0.1},
             "sizes": {"tiny": size_report(), "lite": size_report()}}
 
 

@@ -1,7 +1,8 @@
 """The report as Markdown: goals, and each part's figures.
 
     tools/bench/run table                            all that build/bench/report_*.json holds
-    tools/bench/run table --write docs/performance.md    into the file, between `<!-- bench:PART -->` and `<!-- /bench -->`
+    tools/bench/run table --write docs/performance.md README.md    into the files, between `<!-- bench:PART -->` and
+                                                     `<!-- /bench -->`
 
 Writing twice changes nothing. A part without a report keeps what stands there.
 """
@@ -190,7 +191,12 @@ def goal_rows(reports: dict[str, dict]) -> list[list[str]]:
 
 
 def goals_part(reports: dict[str, dict]) -> str:
-    return markdown(["goal", "measured: median (range)", "", "how"], goal_rows(reports), left=4)
+    text = markdown(["goal", "measured: median (range)", "", "how"], goal_rows(reports), left=4)
+    if "train" not in reports:
+        return text
+    disturbed = sum(figures["disturbed"] for size in reports["train"]["sizes"].values() for figures in size["figures"].values())
+    busy = f" The machine was busy: beside {disturbed} runs others used more than {reports['train']['settings']['foreign']} core." if disturbed else ""
+    return f"{text}\n\n{stamp(reports['train'])}{busy}"
 
 
 PARTS = {"train": train_part, "decode": decode_part, "data": data_part, "micro": micro_part, "growth": growth_part, "gpu": gpu_part}
@@ -200,7 +206,8 @@ def read_reports(folder: pathlib.Path) -> dict[str, dict]:
     """By part; of decoding a report for each size (decode.py's own files)."""
     read = {part: folder / f"report_{part}.json" for part in PARTS}
     reports = {part: json.loads(file.read_text(encoding="utf8")) for part, file in read.items() if file.exists()}
-    decoded = {file.parent.name.removeprefix("decode_"): json.loads(file.read_text(encoding="utf8")) for file in sorted(folder.glob("decode_*/report.json"))}
+    files = {size: folder / f"decode_{size}/report.json" for size in ("tiny", "lite", "bench")}
+    decoded = {size: json.loads(file.read_text(encoding="utf8")) for size, file in files.items() if file.exists()}
     return reports | ({"decode": decoded} if decoded else {})
 
 
@@ -221,16 +228,16 @@ def fill(text: str, parts: dict[str, str]) -> str:
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--write", metavar="FILE", help="put the tables into this file")
+    ap.add_argument("--write", nargs="+", default=[], metavar="FILE", help="put the tables into these files")
     ap.add_argument("--reports", default=str(common.OUT))
     args = ap.parse_args()
     reports = read_reports(pathlib.Path(args.reports))
     if not reports:
         sys.exit(f"bench: there is no report in {args.reports}; run tools/bench/run first")
     parts = render(reports)
-    if args.write:
-        path = pathlib.Path(args.write)
+    for path in map(pathlib.Path, args.write):
         path.write_text(fill(path.read_text(encoding="utf8"), parts), encoding="utf8")
+    if args.write:
         return
     for part, text in parts.items():
         print(f"## {part}\n\n{text}\n")

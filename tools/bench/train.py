@@ -28,7 +28,7 @@ import sys
 import common
 
 KINDS = ("peer_same", "usam_same", "peer_best", "usam_best", "usam_cached")
-BEST = ("recipe.encoders.whisper.dtype=int8", "recipe.encoders.ced.dtype=int8", "recipe.encoders.mert.dtype=int8", "recipe.llm.dtype=bfloat16")
+BEST = (*(f"recipe.encoders.{name}.store=int8_dynamic" for name in ("whisper", "ced", "mert")), "recipe.llm.store=bfloat16")
 CONFIG = """
 seed: {seed}
 run: {{dir: {run}}}

@@ -13,9 +13,13 @@ LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) : in_features(in
   if (with_bias) torch::nn::init::uniform_(bias, -bound, bound);
 }
 
+torch::Tensor LinearUpdate::updated(LinearImpl& layer, const torch::Tensor& x) {
+  auto y = layer.product(x);
+  return y + forward(x).to(y.scalar_type());
+}
+
 torch::Tensor LinearImpl::forward(const torch::Tensor& x) {
-  auto y = product(x);
-  return update_ ? y + update_->forward(x).to(y.scalar_type()) : y;
+  return update_ ? update_->updated(*this, x) : product(x);
 }
 
 torch::Tensor LinearImpl::product(const torch::Tensor& x) const {

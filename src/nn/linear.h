@@ -3,11 +3,15 @@
 
 namespace usam::nn {
 
+class LinearImpl;
+
 // Adds something to a linear layer's output; a LoRA update is one. Parameters live in this module.
 class LinearUpdate : public torch::nn::Module {
  public:
   // x (..., in) -> what is added to the layer's output (..., out).
   virtual torch::Tensor forward(const torch::Tensor& x) = 0;
+  // The layer's output with what is added: layer.product(x) + forward(x), here by just that.
+  virtual torch::Tensor updated(LinearImpl& layer, const torch::Tensor& x);
 };
 
 // y = x W^T + b, W (out, in). Every projection of every model is one of these, so that updates (LoRA) and other weight

@@ -6,6 +6,8 @@
 
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/nn/dropout.h"
+#include "src/nn/lora_product.h"
 #include "src/tensor/rng.h"
 
 namespace usam::nn {
@@ -62,8 +64,15 @@ LoraUpdate::LoraUpdate(int64_t in, int64_t out, const LoraConfig& config)
 
 torch::Tensor LoraUpdate::forward(const torch::Tensor& x) {
   // The children's mode counts: they, not this object, are registered under the layer.
-  auto kept = torch::dropout(x.to(lora_A_->weight.scalar_type()), dropout_, lora_A_->is_training());
+  auto kept = nn::dropout(x.to(lora_A_->weight.scalar_type()), dropout_, lora_A_->is_training());
   return lora_B_(lora_A_(kept)) * scale_;
+}
+
+torch::Tensor LoraUpdate::updated(LinearImpl& layer, const torch::Tensor& x) {
+  const bool is_frozen = !layer.weight.requires_grad() && !(layer.bias.defined() && layer.bias.requires_grad());
+  if (!is_frozen) return LinearUpdate::updated(layer, x);
+  const double share = lora_A_->is_training() ? dropout_ : 0;
+  return lora_product(layer, x, {lora_A_->weight, lora_B_->weight, scale_, share});
 }
 
 std::vector<std::string> attach_lora(torch::nn::Module& module, const LoraConfig& config, uint64_t seed,

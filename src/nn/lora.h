@@ -22,6 +22,9 @@ class LoraUpdate final : public LinearUpdate {
  public:
   LoraUpdate(int64_t in, int64_t out, const LoraConfig& config);
   torch::Tensor forward(const torch::Tensor& x) override;
+  // Where the layer is frozen in one go, in place on the layer's product; beside x only A(dropout(x)) is kept for the
+  // backward pass.
+  torch::Tensor updated(LinearImpl& layer, const torch::Tensor& x) override;
   int64_t rank() const { return lora_A_->out_features; }
   double scale() const { return scale_; }
   // What it adds to the layer's weight, (out, in).

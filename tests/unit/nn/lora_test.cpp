@@ -1,5 +1,7 @@
 #include "src/nn/lora.h"
 
+#include <ATen/autocast_mode.h>
+
 #include "src/base/config_yaml.h"
 #include "src/nn/freeze.h"
 #include "tests/support.h"
@@ -99,6 +101,111 @@ TEST(Lora, StaysInFullPrecisionOnALayerOfLowPrecision) {
   EXPECT_EQ(y.scalar_type(), torch::kBFloat16);
   y.sum().backward();
   EXPECT_GT(b.grad().abs().sum().item<double>(), 0);
+}
+
+// Output, and gradients of x, A and B; `general` goes through LinearUpdate's own way.
+std::vector<torch::Tensor> values_and_gradients(Linear& layer, const torch::Tensor& x_given, bool general) {
+  auto& update = *layer->update();
+  layer->zero_grad();
+  const auto x = x_given.detach().clone().requires_grad_(x_given.requires_grad());
+  torch::manual_seed(5);
+  auto y = general ? update.LinearUpdate::updated(*layer, x) : layer(x);
+  (y * torch::linspace(-1, 1, y.numel()).view(y.sizes()).to(y.scalar_type())).sum().backward();
+  std::vector<torch::Tensor> out = {y.detach()};
+  if (x.requires_grad()) out.push_back(x.grad());
+  for (const auto& child : layer->named_parameters())
+    if (child.value().requires_grad()) out.push_back(child.value().grad().clone());
+  return out;
+}
+
+void expect_same_both_ways(Linear& layer, const torch::Tensor& x, double tolerance = 2e-6) {
+  const auto fused = values_and_gradients(layer, x, false), general = values_and_gradients(layer, x, true);
+  ASSERT_EQ(fused.size(), general.size());
+  for (size_t i = 0; i < fused.size(); ++i) {
+    EXPECT_EQ(fused[i].scalar_type(), general[i].scalar_type());
+    EXPECT_EQ(fused[i].sizes(), general[i].sizes());
+    const double scale = std::max(1.0, general[i].abs().max().item<double>());
+    EXPECT_LT((fused[i] - general[i]).abs().max().item<double>(), tolerance * scale) << "tensor " << i;
+  }
+}
+
+Linear updated_layer(bool with_bias, double dropout, torch::ScalarType type = torch::kFloat) {
+  Linear layer(6, 4, with_bias);
+  layer->to(type);
+  set_trainable(*layer, {"*"}, false);
+  auto update = std::make_shared<LoraUpdate>(6, 4, LoraConfig{.rank = 2, .alpha = 6, .dropout = dropout});
+  layer->attach(update);
+  const torch::NoGradGuard no_grad;
+  layer->named_parameters()["lora_B.weight"].normal_();
+  return layer;
+}
+
+TEST(Lora, InOneGoItIsTheLayerAndTheUpdate) {
+  torch::manual_seed(1);
+  for (const double dropout : {0.0, 0.4}) {
+    for (const bool with_bias : {true, false}) {
+      auto layer = updated_layer(with_bias, dropout);
+      expect_same_both_ways(layer, torch::randn({5, 7, 6}).requires_grad_());
+      expect_same_both_ways(layer, torch::randn({9, 6}).requires_grad_());
+      expect_same_both_ways(layer, torch::randn({9, 6}));  // the first layer of frozen embeddings
+      expect_same_both_ways(layer, torch::randn({6, 9}).t().requires_grad_());
+      layer->eval();
+      expect_same_both_ways(layer, torch::randn({9, 6}).requires_grad_());
+    }
+  }
+}
+
+struct AutocastToBf16 {
+  AutocastToBf16() { set(true); }
+  ~AutocastToBf16() {
+    at::autocast::clear_cache();
+    set(false);
+  }
+  static void set(bool on) {
+    at::autocast::set_autocast_dtype(torch::kCPU, torch::kBFloat16);
+    at::autocast::set_autocast_enabled(torch::kCPU, on);
+  }
+};
+
+TEST(Lora, InOneGoInLowPrecisionToo) {
+  torch::manual_seed(2);
+  for (const double dropout : {0.0, 0.4}) {
+    auto low = updated_layer(true, dropout, torch::kBFloat16);
+    expect_same_both_ways(low, torch::randn({9, 6}).to(torch::kBFloat16).requires_grad_(), 0.02);
+    auto layer = updated_layer(true, dropout);
+    const AutocastToBf16 autocast;
+    expect_same_both_ways(layer, torch::randn({9, 6}).requires_grad_(), 0.03);
+  }
+}
+
+TEST(Lora, OnAFrozenLayerItIsOneNodeAndKeepsXOnce) {
+  auto layer = updated_layer(true, 0.1);
+  const auto x = torch::randn({9, 6}).requires_grad_();
+  const auto held = x.storage().use_count();
+  const auto y = layer(x);
+  EXPECT_EQ(y.grad_fn()->next_edge(0).function, torch::autograd::impl::gradient_edge(x).function);
+  EXPECT_LE(x.storage().use_count(), held + 1);
+  const torch::NoGradGuard no_grad;
+  EXPECT_FALSE(layer(x).requires_grad());
+}
+
+TEST(Lora, OnATrainedLayerTheWeightHasItsGradientToo) {
+  auto layer = updated_layer(true, 0);
+  layer->weight.requires_grad_();
+  expect_same_both_ways(layer, torch::randn({9, 6}).requires_grad_());
+  EXPECT_GT(layer->weight.grad().abs().sum().item<double>(), 0);
+}
+
+// The graph may be all that is left of a model.
+TEST(Lora, TheLayerLivesAsLongAsItsGraph) {
+  auto x = torch::randn({3, 6}).requires_grad_();
+  torch::Tensor loss;
+  {
+    auto layer = updated_layer(true, 0);
+    loss = layer(x).sum();
+  }
+  loss.backward();
+  EXPECT_TRUE(x.grad().isfinite().all().item<bool>());
 }
 
 TEST(Lora, ConfigRefusesAnEmptyListOfTargets) {

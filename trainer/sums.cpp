@@ -15,21 +15,6 @@ double count_of(const std::string& term, const std::string& name, const Counts& 
   return found->second;
 }
 
-// Passes the loss through and hands every parameter an undefined gradient, which autograd takes for zero.
-class Touch : public torch::autograd::Function<Touch> {
- public:
-  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& loss,
-                               torch::TensorList parameters) {
-    context->saved_data["parameters"] = static_cast<int64_t>(parameters.size());
-    return loss.clone();
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
-    gradients.resize(1 + static_cast<size_t>(context->saved_data["parameters"].toInt()));
-    return gradients;
-  }
-};
-
 }  // namespace
 
 Sums sum_over_ranks(const Sums& sums, dist::Communicator& ranks) {
@@ -64,10 +49,6 @@ torch::Tensor weighted_loss(const std::vector<Term>& terms, const Counts& counts
     loss = loss.defined() ? loss + part : part;
   }
   return loss.defined() ? loss : torch::zeros({});
-}
-
-torch::Tensor touch(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters) {
-  return Touch::apply(loss, torch::TensorList(parameters));  // of a vector it would see no variables
 }
 
 void Tally::add(const StepOutput& output) {

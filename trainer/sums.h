@@ -6,6 +6,7 @@
 
 #include "losses/loss.h"
 #include "src/dist/communicator.h"
+#include "src/tensor/touch.h"
 #include "trainer/recipe.h"
 
 namespace usam {
@@ -19,11 +20,6 @@ void add(Counts& total, const Counts& more);
 // sum of weight * sum / count over the terms of a micro-batch, with the counts of the whole step. A term whose count or
 // weight is 0 takes no part, not even as 0 * NaN.
 torch::Tensor weighted_loss(const std::vector<Term>& terms, const Counts& counts);
-// The loss itself, with every parameter an input of its graph: one that the batch did not use gets a gradient of zero,
-// whatever it holds, and a data-parallel reducer hears of it. (As adding p.reshape(-1).slice(0, 0, 0).sum() does,
-// without filling a tensor of zeros for every parameter.)
-torch::Tensor touch(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters);
-
 // The loss of a step and its parts, each unweighted: terms as sum / count, metrics as means.
 struct Figures {
   double loss = 0;

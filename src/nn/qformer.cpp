@@ -1,7 +1,10 @@
-// B rows, T frames, N windows that hold a frame, Q queries, K frames of a window, D hidden width, C input width.
+// B rows, T frames, W windows of a row, N windows that hold a frame, Q queries, K frames of a window, D hidden width.
 #include "src/nn/qformer.h"
 
-#include "src/base/error.h"
+#include <fmt/format.h>
+
+#include "src/nn/dropout.h"
+#include "src/tensor/touch.h"
 
 namespace usam::nn {
 namespace {
@@ -45,38 +48,45 @@ QFormerAttentionImpl::QFormerAttentionImpl(const WindowQFormerConfig& config, in
       value_(register_module("value", Linear(context_width, config.hidden))),
       output_(register_module("output", Linear(config.hidden, config.hidden))) {}
 
-torch::Tensor QFormerAttentionImpl::forward(const torch::Tensor& x_NQD, const torch::Tensor& context_NKC,
-                                            const torch::Tensor& mask) {
-  const auto query = split_heads(query_->forward(x_NQD), heads_);
-  const auto key = split_heads(key_->forward(context_NKC), heads_);
-  const auto value = split_heads(value_->forward(context_NKC), heads_);
-  const std::optional<torch::Tensor> keep = mask.defined() ? std::optional(mask) : std::nullopt;
-  const auto mixed = at::scaled_dot_product_attention(query, key, value, keep, is_training() ? dropout_ : 0.0);
+torch::Tensor QFormerAttentionImpl::among_queries(const torch::Tensor& x_NQD) {
+  const double dropout = dropout_now();
+  // One query attends to itself alone, whatever the scores.
+  if (x_NQD.size(1) == 1 && dropout == 0)
+    return output_->forward(touch(value_->forward(x_NQD), {query_->weight, query_->bias, key_->weight, key_->bias}));
+  const auto query = split_heads(query_->forward(x_NQD), heads_), key = split_heads(key_->forward(x_NQD), heads_);
+  const auto value = split_heads(value_->forward(x_NQD), heads_);
+  const auto mixed = at::scaled_dot_product_attention(query, key, value, {}, dropout);
   return output_->forward(mixed.transpose(1, 2).flatten(2));
 }
 
+torch::Tensor QFormerAttentionImpl::to_frames(const torch::Tensor& x_NQD, const Windows& windows) {
+  return output_->forward(attend_windows(query_->forward(x_NQD), windows, key_, value_, {heads_, dropout_now()}));
+}
+
 QFormerLayerImpl::QFormerLayerImpl(const WindowQFormerConfig& config, int64_t context_width)
-    : self_attention_(register_module("self_attention", QFormerAttention(config, config.hidden))),
+    : dropout_(config.dropout),
+      self_attention_(register_module("self_attention", QFormerAttention(config, config.hidden))),
       cross_attention_(register_module("cross_attention", QFormerAttention(config, context_width))),
       up_(register_module("up", Linear(config.hidden, intermediate_width(config)))),
       down_(register_module("down", Linear(intermediate_width(config), config.hidden))),
       self_attention_norm_(register_module("self_attention_norm", layer_norm(config.hidden))),
       cross_attention_norm_(register_module("cross_attention_norm", layer_norm(config.hidden))),
-      feed_forward_norm_(register_module("feed_forward_norm", layer_norm(config.hidden))),
-      dropout_(register_module("dropout", torch::nn::Dropout(config.dropout))) {}
+      feed_forward_norm_(register_module("feed_forward_norm", layer_norm(config.hidden))) {}
 
-torch::Tensor QFormerLayerImpl::forward(const torch::Tensor& x_NQD, const torch::Tensor& context_NKC,
-                                        const torch::Tensor& mask) {
-  auto x = self_attention_norm_(dropout_(self_attention_->forward(x_NQD, x_NQD, {})) + x_NQD);
-  x = cross_attention_norm_(dropout_(cross_attention_->forward(x, context_NKC, mask)) + x);
-  return feed_forward_norm_(dropout_(down_->forward(torch::gelu(up_->forward(x)))) + x);
+torch::Tensor QFormerLayerImpl::drop(const torch::Tensor& x_NQD) const {
+  return nn::dropout(x_NQD, dropout_, is_training());
+}
+
+torch::Tensor QFormerLayerImpl::forward(const torch::Tensor& x_NQD, const Windows& windows) {
+  auto x = self_attention_norm_(drop(self_attention_->among_queries(x_NQD)) + x_NQD);
+  x = cross_attention_norm_(drop(cross_attention_->to_frames(x, windows)) + x);
+  return feed_forward_norm_(drop(down_->forward(torch::gelu(up_->forward(x)))) + x);
 }
 
 WindowQFormerImpl::WindowQFormerImpl(const WindowQFormerConfig& config, int64_t input_width)
     : config_(config),
       query_(register_parameter("query", 0.02 * torch::randn({1, config.queries, config.hidden}))),
-      norm_(register_module("norm", layer_norm(config.hidden))),
-      dropout_(register_module("dropout", torch::nn::Dropout(config.dropout))) {
+      norm_(register_module("norm", layer_norm(config.hidden))) {
   torch::nn::ModuleList list;
   for (int64_t i = 0; i < config.layers; ++i) {
     layers_.emplace_back(config, input_width);
@@ -89,22 +99,24 @@ int64_t WindowQFormerImpl::output_frames(int64_t frames) const {
   return (frames + config_.window - 1) / config_.window * config_.queries;
 }
 
+// Only windows that hold a frame are computed; the others stay zero.
 Frames WindowQFormerImpl::forward(const Frames& frames) {
-  const auto B = frames.x_BTD.size(0), T = frames.x_BTD.size(1), C = frames.x_BTD.size(2);
-  const auto K = config_.window, windows = (T + K - 1) / K, Q = config_.queries;
-  const auto missing = windows * K - T;
-  const auto x_BKC = torch::constant_pad_nd(frames.x_BTD, {0, 0, 0, missing}).view({B * windows, K, C});
-  const auto valid_BK = torch::constant_pad_nd(frames.valid_BT, {0, missing}, false).view({B * windows, K});
-  // Only windows that hold a frame are computed; the others stay zero.
-  const auto alive = valid_BK.any(1);
-  const auto alive_N = alive.nonzero().squeeze(1);
-  const auto context_NKC = x_BKC.index_select(0, alive_N);
-  const auto mask = valid_BK.index_select(0, alive_N).view({-1, 1, 1, K});
-  auto x_NQD = dropout_(norm_(query_).expand({alive_N.size(0), -1, -1}));
-  for (auto& layer : layers_) x_NQD = layer->forward(x_NQD, context_NKC, mask);
-  const auto out = torch::zeros({B * windows, Q, config_.hidden}, x_NQD.options()).index_copy(0, alive_N, x_NQD);
-  const auto tokens_valid = alive.view({B, windows}).repeat_interleave(Q, 1);
-  return {out.view({B, windows * Q, config_.hidden}), tokens_valid,
+  const auto B = frames.x_BTD.size(0), T = frames.x_BTD.size(1), Q = config_.queries;
+  const auto K = config_.window, W = (T + K - 1) / K;
+  const auto first_W = K * torch::arange(W, torch::dtype(torch::kInt64).device(frames.x_BTD.device()));
+  const auto counts_BW = (frames.lengths_B().unsqueeze(1) - first_W).clamp(0, K);
+  const auto alive_BW = counts_BW > 0;
+  const auto alive_N = alive_BW.flatten().nonzero().squeeze(1);
+  const auto starts_BW = T * torch::arange(B, first_W.options()).unsqueeze(1) + first_W;
+  const Windows windows{frames.x_BTD.contiguous(), starts_BW.flatten().index_select(0, alive_N),
+                        counts_BW.flatten().index_select(0, alive_N), K};
+  // The queries of all windows are alike before dropout or frames tell them apart: one row stands for all.
+  auto x_NQD = norm_(query_);
+  if (is_training() && config_.dropout > 0)
+    x_NQD = nn::dropout(x_NQD.expand({alive_N.size(0), -1, -1}).contiguous(), config_.dropout, true);
+  for (auto& layer : layers_) x_NQD = layer->forward(x_NQD, windows);
+  const auto out = torch::zeros({B * W, Q, config_.hidden}, x_NQD.options()).index_copy(0, alive_N, x_NQD);
+  return {out.view({B, W * Q, config_.hidden}), alive_BW.repeat_interleave(Q, 1),
           frames.hz / static_cast<double>(K) * static_cast<double>(Q)};
 }
 

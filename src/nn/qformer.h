@@ -5,6 +5,7 @@
 
 #include "src/nn/bridge.h"
 #include "src/nn/linear.h"
+#include "src/nn/window_attention.h"
 
 namespace usam::nn {
 
@@ -20,14 +21,18 @@ struct WindowQFormerConfig {
 };
 void describe(Fields& f, WindowQFormerConfig& c);
 
-// Multi-head attention of queries on a context of another width, with its output projection.
+// Among the queries of a window, or from them to its frames, with the projections.
 class QFormerAttentionImpl : public torch::nn::Module {
  public:
   QFormerAttentionImpl(const WindowQFormerConfig& config, int64_t context_width);
-  // x (N, Q, hidden), context (N, K, context width), mask (N, 1, 1, K) bool or undefined -> (N, Q, hidden).
-  torch::Tensor forward(const torch::Tensor& x_NQD, const torch::Tensor& context_NKC, const torch::Tensor& mask);
+  // x (N, Q, hidden) -> the same.
+  torch::Tensor among_queries(const torch::Tensor& x_NQD);
+  // x (N or 1, Q, hidden) -> (N, Q, hidden).
+  torch::Tensor to_frames(const torch::Tensor& x_NQD, const Windows& windows);
 
  private:
+  double dropout_now() const { return is_training() ? dropout_ : 0; }
+
   int64_t heads_;
   double dropout_;
   Linear query_, key_, value_, output_;
@@ -39,13 +44,16 @@ TORCH_MODULE(QFormerAttention);
 class QFormerLayerImpl : public torch::nn::Module {
  public:
   QFormerLayerImpl(const WindowQFormerConfig& config, int64_t context_width);
-  torch::Tensor forward(const torch::Tensor& x_NQD, const torch::Tensor& context_NKC, const torch::Tensor& mask);
+  // x (N or 1, Q, hidden) -> (N, Q, hidden).
+  torch::Tensor forward(const torch::Tensor& x_NQD, const Windows& windows);
 
  private:
+  torch::Tensor drop(const torch::Tensor& x_NQD) const;
+
+  double dropout_;
   QFormerAttention self_attention_, cross_attention_;
   Linear up_, down_;
   torch::nn::LayerNorm self_attention_norm_, cross_attention_norm_, feed_forward_norm_;
-  torch::nn::Dropout dropout_;
 };
 TORCH_MODULE(QFormerLayer);
 
@@ -65,7 +73,6 @@ class WindowQFormerImpl : public Bridge {
   WindowQFormerConfig config_;
   torch::Tensor query_;
   torch::nn::LayerNorm norm_;
-  torch::nn::Dropout dropout_;
   std::vector<QFormerLayer> layers_;
 };
 TORCH_MODULE(WindowQFormer);

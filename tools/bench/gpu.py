@@ -56,7 +56,7 @@ def measure(args: argparse.Namespace) -> dict:
     train = [common.PROGRAMS / "usam-train", config, *overrides, f"trainer.max_steps={args.steps}"]
     seen = common.watch(list(map(str, train)), folder / "usam.log", common.Lines(metrics, lambda line: '"loss"' in line), os.cpu_count())
     times = [json.loads(line)["time"] for line in metrics.read_text(encoding="utf8").splitlines() if '"loss"' in line][args.skip:]
-    work = json.loads(run_program([common.PROGRAMS / "bench_step", config, *overrides, "--steps", 4, "--skip", 2, "--profile", folder / "trace.json"]))
+    work = json.loads(run_program([common.PROGRAMS / "bench_step", config, *overrides, "--steps", 4, "--skip", 2, "--profile", folder / "trace.json"]).splitlines()[-1])  # the profiler says something of its own
     (folder / "work.json").write_text(json.dumps(work), encoding="utf8")
     roof = json.loads(run_program([sys.executable, common.TREE / "tools/bench/roof.py", folder / "work.json", "--device", "cuda", "--dtype", "bfloat16"]))
     seconds = [time["seconds"] for time in times]

@@ -140,6 +140,8 @@ class Bench {
       loss = touch(weighted_loss(recipe_->forward(batch.to(device_)).terms, counts), parameters);
     }
     loss.backward();
+    for (const torch::Tensor& parameter : parameters)  // those that the passes left out
+      if (!parameter.grad().defined()) parameter.mutable_grad() = torch::zeros_like(parameter);
     clip_gradients(groups, config_.trainer.max_grad_norm);
     optimizer_->step(groups, optimizer_->base_lr());
     const auto value = loss.item<double>();  // also waits for the device

@@ -19,7 +19,12 @@ std::string dtype_problem(const Part& part, Train train) {
   if (train != Train::kFull || part.empty()) return "";
   const ConfigNode printed = print_part(part);
   const auto* dtype = printed.find("dtype");
-  return dtype && dtype->value.text != "float32" ? "'train: full' needs 'dtype: float32'" : "";
+  if (dtype && dtype->value.text != "float32") return "'train: full' needs 'dtype: float32'";
+  const auto* store = printed.find("store");
+  if (store && store->value.text != "dtype")
+    return fmt::format("'store: {}' keeps weights that are not trained; 'train: full' needs 'store: dtype'",
+                       store->value.text);
+  return "";
 }
 
 std::string cache_problem(const UsamConfig& c) {

@@ -69,6 +69,8 @@ class Loader {
     if (!is_new) return problem("{} and {} both go to {}", first->second, name, path);
     loaded_.insert(found->second.unsafeGetTensorImpl());
     const auto source = transformed(path, files_.get(name));
+    if (is_float(source) && source.dim() > 1 && !is_float(found->second))
+      return problem("{} is quantised here (store), and takes no other values; leave the store out", path);
     if (source.sizes() != found->second.sizes())
       return problem("shape of {}: expected {}, got {}", path, shape(found->second), shape(source));
     // Quantised weights must not pass for real ones; a counter may, since Module::to(dtype) makes it floating.
@@ -81,18 +83,22 @@ class Loader {
     auto& target = targets_.at(match.path);
     const auto in_file = files_.get(match.name);
     const auto source = transformed(match.path, in_file);
-    bool is_mapped = false;
-    if (options_.keep_as) {
+    if (options_.take && options_.take(match.path, source)) {
+      // Codes hide what they cannot stand for.
+      if (!is_float(target) && !all_finite(source)) not_finite_.insert(match.name);
+    } else if (options_.keep_as) {
       const auto type = is_float(target) && target.dim() > 0 ? *options_.keep_as : target.scalar_type();
-      const auto kept = source.to(target.device(), type).contiguous();
-      is_mapped = kept.is_alias_of(in_file);
-      target.set_data(kept);
+      target.set_data(source.to(target.device(), type).contiguous());
     } else {
       target.copy_(source);
     }
+    const bool is_mapped = target.is_alias_of(in_file);
     report_.bytes += static_cast<int64_t>(target.nbytes());
     if (is_mapped) report_.mapped_bytes += static_cast<int64_t>(target.nbytes());
-    if (!all_finite(target)) (all_finite(source) ? too_large_ : not_finite_).insert(match.name);
+    if (!all_finite(target)) {
+      (all_finite(source) ? too_large_ : not_finite_).insert(match.name);
+      too_small_a_type_ = target.scalar_type();
+    }
     if (!is_mapped) files_.drop(match.name);
   }
 
@@ -102,8 +108,7 @@ class Loader {
                  join_words({not_finite_.begin(), not_finite_.end()}));
     if (!too_large_.empty())
       user_error("{}: weights that {} cannot hold: {}; keep them in bfloat16 or float32", files_.source(),
-                 dtype_name(options_.keep_as.value_or(torch::kHalf)),
-                 join_words({too_large_.begin(), too_large_.end()}));
+                 dtype_name(too_small_a_type_), join_words({too_large_.begin(), too_large_.end()}));
   }
 
   static std::string shape(const torch::Tensor& tensor) {
@@ -128,6 +133,7 @@ class Loader {
   std::unordered_set<const c10::TensorImpl*> loaded_;  // by identity: tied parameters have two paths
   std::vector<Match> matches_;
   std::set<std::string> not_finite_, too_large_;  // names in the file
+  torch::ScalarType too_small_a_type_ = torch::kHalf;
   std::string problems_;
   int64_t count_ = 0;
 };

@@ -47,6 +47,9 @@ struct LoadOptions {
   std::function<bool(const std::string&)> optional = {};
   // Changes a tensor on its way (splitting, folding a weight norm); receives the module path.
   std::function<torch::Tensor(const std::string&, const torch::Tensor&)> transform = {};
+  // Brings a tensor into the module in a way of its own, quantised for example, given the module path and the value
+  // after `transform`; false: as all others.
+  std::function<bool(const std::string&, const torch::Tensor&)> take = {};
   // The type that parameters and buffers get (single numbers keep theirs). A tensor that has it in the file already is
   // not copied: the module's becomes a view of the mapped file. Unset: values are copied into the module's tensors.
   std::optional<torch::ScalarType> keep_as = {};

@@ -11,8 +11,17 @@ void describe_source(Fields& f, ModelSource& source) {
             {"bfloat16", KeptDtype::kBFloat16},
             {"float16", KeptDtype::kFloat16},
             {"auto", KeptDtype::kAuto}},
-           "type that the weights are kept and computed in; auto: the folder's own. Weights that have it on disk are "
-           "used where they are mapped, shared by the ranks of a node");
+           "type that the model computes in and keeps its weights in; auto: the folder's own. Weights that have it on "
+           "disk are used where they are mapped, shared by the ranks of a node");
+  f.choice("store", source.store,
+           {{"dtype", KeptStore::kDtype},
+            {"bfloat16", KeptStore::kBFloat16},
+            {"float16", KeptStore::kFloat16},
+            {"int8", KeptStore::kInt8},
+            {"int8_dynamic", KeptStore::kInt8Dynamic},
+            {"nf4", KeptStore::kNf4}},
+           "how linear layers keep their weights, which are then frozen: as dtype says, or in fewer "
+           "bits; int8_dynamic: their products are of whole numbers too (docs/precision.md)");
 }
 
 std::string source_problem(const ModelSource& source, const std::string& model) {

@@ -7,13 +7,16 @@
 namespace usam {
 
 enum class Init { kPretrained, kRandom };
+// How a model's linear layers keep their weights: in the model's own type, or in fewer bits.
+enum class KeptStore { kDtype, kBFloat16, kFloat16, kInt8, kInt8Dynamic, kNf4 };
 enum class KeptDtype { kFloat32, kBFloat16, kFloat16, kAuto };
 
-// The keys `path`, `init` and `dtype`: a Hugging Face folder, or random values with sizes in the config.
+// The keys `path`, `init`, `dtype` and `store`: a Hugging Face folder, or random values with sizes in the config.
 struct ModelSource {
   Path path;
   Init init = Init::kPretrained;
   KeptDtype dtype = KeptDtype::kFloat32;
+  KeptStore store = KeptStore::kDtype;
   bool is_random() const { return init == Init::kRandom; }
 };
 

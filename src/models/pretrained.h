@@ -13,7 +13,7 @@ io::WeightFiles open_weights(const ModelSource& source, double values);
 // Brings the weights in, kept as the source says, and logs what was read. UserError as of io::load_weights().
 void load_pretrained(torch::nn::Module& module, const ModelSource& source, const io::WeightFiles& files,
                      io::LoadOptions options);
-// Converts a module made from random values to the source's type.
+// Converts a module made from random values to the source's type and store.
 void keep_random(torch::nn::Module& module, const ModelSource& source);
 
 }  // namespace usam

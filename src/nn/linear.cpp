@@ -1,8 +1,20 @@
 #include "src/nn/linear.h"
 
+#include <ATen/autocast_mode.h>
+
+#include "src/nn/few_rows.h"
 #include "src/nn/random_init.h"
 
 namespace usam::nn {
+
+torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight_OI, const torch::Tensor& bias_O) {
+  if (c10::InferenceMode::is_enabled() && x.scalar_type() == weight_OI.scalar_type() &&
+      !at::autocast::is_autocast_enabled(x.device().type())) {
+    const StoredWeight stored{WeightStore::kPlain, weight_OI.size(0), weight_OI.size(1), weight_OI, {}};
+    if (can_take_few_rows(x, stored)) return product_of_few_rows(x, stored, bias_O);
+  }
+  return torch::linear(x, weight_OI, bias_O);
+}
 
 LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) : in_features(in), out_features(out) {
   weight = register_parameter("weight", torch::empty({out, in}));
@@ -23,12 +35,30 @@ torch::Tensor LinearImpl::forward(const torch::Tensor& x) {
 }
 
 torch::Tensor LinearImpl::product(const torch::Tensor& x) const {
-  return torch::linear(x, weight, bias);
+  const auto device = x.device().type();
+  const auto type =
+      at::autocast::is_autocast_enabled(device) ? at::autocast::get_autocast_dtype(device) : x.scalar_type();
+  if (store_ == WeightStore::kPlain && (weight.scalar_type() == type || weight.requires_grad()))
+    return linear(x, weight, bias);
+  return stored_product(x.to(type), stored(), bias);
 }
 
 torch::Tensor LinearImpl::input_gradient(const torch::Tensor& dy) const {
+  return stored_input_gradient(dy, stored());
+}
+
+void LinearImpl::keep(const torch::Tensor& weight_OI, WeightStore store) {
   const torch::NoGradGuard no_grad;
-  return dy.matmul(weight.to(dy.scalar_type()));
+  const auto kept = store_weight(weight_OI, store);
+  store_ = store;
+  weight.requires_grad_(false);
+  weight.set_data(kept.values);
+  if (kept.scales.defined()) scales = register_parameter("scales", kept.scales, /*requires_grad=*/false);
+}
+
+torch::Tensor LinearImpl::values() const {
+  const torch::NoGradGuard no_grad;
+  return dense_weight(stored(), torch::kFloat);
 }
 
 void LinearImpl::attach(const std::shared_ptr<LinearUpdate>& update) {

@@ -1,7 +1,12 @@
 #pragma once
 #include <torch/torch.h>
 
+#include "src/nn/weight_store.h"
+
 namespace usam::nn {
+
+// x W^T + b: torch's, or in inference mode, where x has few rows, the product of few_rows.h.
+torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight_OI, const torch::Tensor& bias_O = {});
 
 class LinearImpl;
 
@@ -24,14 +29,24 @@ class LinearImpl : public torch::nn::Module {
   torch::Tensor product(const torch::Tensor& x) const;
   // dy W, the gradient of product() with respect to x, in dy's type; makes no graph. For hand-written backward passes.
   torch::Tensor input_gradient(const torch::Tensor& dy) const;
+  // Takes these values, (out, in), kept in this way, frozen. Quantised, `weight` and `scales` are its codes and their
+  // scales; kPlain: as they are, also in a lower type than is computed in.
+  void keep(const torch::Tensor& weight_OI, WeightStore store);
+  WeightStore store() const { return store_; }
+  // The weight's values, (out, in), fp32; without a graph.
+  torch::Tensor values() const;
   // Registers the children of the update under this module, so that paths read q_proj.lora_A.weight.
   void attach(const std::shared_ptr<LinearUpdate>& update);
   const std::shared_ptr<LinearUpdate>& update() const { return update_; }
 
   int64_t in_features, out_features;
   torch::Tensor weight, bias;  // bias undefined when the layer has none
+  torch::Tensor scales;        // undefined unless the weight is quantised
 
  private:
+  StoredWeight stored() const { return {store_, out_features, in_features, weight, scales}; }
+
+  WeightStore store_ = WeightStore::kPlain;
   std::shared_ptr<LinearUpdate> update_;
 };
 TORCH_MODULE(Linear);

@@ -30,7 +30,7 @@ torch::Tensor MertLayerImpl::feed_forward(const torch::Tensor& x_BTD) {
 }
 
 torch::Tensor MertLayerImpl::forward(const torch::Tensor& x_BTD, const torch::Tensor& key_mask_B11T) {
-  return within(x_BTD, [&](const torch::Tensor& in_BTD) {
+  return within(x_BTD, [this, key_mask_B11T](const torch::Tensor& in_BTD) {
     if (pre_norm_) {
       const auto attended_BTD = in_BTD + attention_(layer_norm_(in_BTD), key_mask_B11T);
       return attended_BTD + feed_forward(final_layer_norm_(attended_BTD));
@@ -72,7 +72,7 @@ torch::Tensor MertEncoder::add_positions(const torch::Tensor& x_BTD) {
 
 EncoderOutput MertEncoder::forward(const torch::Tensor& features_Bn, const torch::Tensor& lengths_B, bool all_states) {
   const auto samples = to_list(lengths_B);
-  const auto wave_Bn = features_Bn.to(projection_->weight.scalar_type());
+  const auto wave_Bn = features_Bn.to(position_conv_->weight.scalar_type());
   auto x_BTD = project(feature_extractor_(wave_Bn, samples).transpose(1, 2));
   const int64_t size = x_BTD.size(1);
   std::vector<int64_t> frames;

@@ -333,5 +333,36 @@ TEST(ConvertBin, TakesACheckpointApartAndDescribesCeds) {
   EXPECT_EQ(config["target_length"], 1012);
 }
 
+TEST(StoredWeights, RefusesToPutValuesIntoCodes) {
+  const test::TemporaryFolder folder;
+  const std::string path = (folder.path() / "values.safetensors").string();
+  io::write_safetensors(path, {{"proj", torch::ones({2, 3})}});
+  torch::nn::Module module;
+  module.register_parameter("proj", torch::ones({2, 3}, torch::kChar), /*requires_grad=*/false);
+  EXPECT_EQ(test::message_of([&] { io::load_weights(module, io::WeightFiles(path)); }),
+            path +
+                ": the weights do not fit the model, in 1 tensor (0 fit):\n  proj is quantised here (store), and takes "
+                "no other values; leave the store out");
+}
+
+// What a caller keeps in its own way is his; NaN is found all the same.
+TEST(StoredWeights, LetsACallerTakeTensors) {
+  const test::TemporaryFolder folder;
+  const std::string path = (folder.path() / "values.safetensors").string();
+  io::write_safetensors(path, {{"a", torch::tensor({1.0F, NAN})}, {"b", torch::ones({2})}});
+  torch::nn::Module module;
+  auto a = module.register_parameter("a", torch::zeros({2}), false),
+       b = module.register_parameter("b", torch::zeros({2}));
+  io::LoadOptions options;
+  options.take = [&](const std::string& name, const torch::Tensor& value) {
+    if (name == "a") a.set_data(value.isnan().to(torch::kChar));
+    return name == "a";
+  };
+  EXPECT_EQ(test::message_of([&] { io::load_weights(module, io::WeightFiles(path), options); }),
+            path + ": NaN or infinity in the weights: a");
+  EXPECT_TRUE(a.equal(torch::tensor({0, 1}, torch::kChar)));
+  EXPECT_TRUE(b.equal(torch::ones({2})));
+}
+
 }  // namespace
 }  // namespace usam::io

@@ -1,0 +1,32 @@
+#pragma once
+// What the weight of a linear layer is kept in, and products with it. M rows of activations, O outputs, I inputs.
+#include <torch/torch.h>
+
+namespace usam::nn {
+
+enum class WeightStore {
+  kPlain,        // a floating type
+  kInt8,         // codes and a scale for each output; multiplied as the values that they stand for
+  kInt8Dynamic,  // the same codes; rows of activations become int8 too, and the product is one of whole numbers
+  kNf4,          // blocks of 4-bit codes (quantise.h)
+};
+
+// W (O, I). A quantised one takes no gradient.
+struct StoredWeight {
+  WeightStore store = WeightStore::kPlain;
+  int64_t outputs = 0, inputs = 0;
+  torch::Tensor values;  // kPlain: (O, I); int8: codes (O, I); nf4: packed codes
+  torch::Tensor scales;  // int8: (O); nf4: of blocks; else undefined
+};
+
+StoredWeight store_weight(const torch::Tensor& weight_OI, WeightStore store);
+// The values, as (O, I) of a floating type.
+torch::Tensor dense_weight(const StoredWeight& weight, torch::ScalarType type);
+
+// x W^T + b for x (..., I), in x's type; the graph reaches x, and b (which may be undefined). No more than some rows of
+// W are there in x's type at a time on a processor. Autocast has no say.
+torch::Tensor stored_product(const torch::Tensor& x, const StoredWeight& weight, const torch::Tensor& bias_O);
+// dy W for dy (..., O), in dy's type, without a graph.
+torch::Tensor stored_input_gradient(const torch::Tensor& dy, const StoredWeight& weight);
+
+}  // namespace usam::nn

@@ -1,16 +1,130 @@
+// N supervised positions, D width of the hidden states, V vocabulary.
 #include "losses/cross_entropy.h"
+
+#include <torch/csrc/autograd/functions/accumulate_grad.h>
+
+#include <algorithm>
+#include <unordered_set>
+#include <vector>
 
 #include "losses/full_precision.h"
 
 namespace usam::losses {
+namespace {
+
+torch::Tensor sum_of(const torch::Tensor& logits_NV, const torch::Tensor& targets_N) {
+  const FullPrecision guard;
+  return at::cross_entropy_loss(logits_NV.to(torch::kFloat), targets_N, {}, at::Reduction::Sum);
+}
+
+// The leaves that a tensor's graph leads to.
+std::vector<torch::Tensor> leaves_of(const torch::Tensor& tensor) {
+  std::vector<torch::Tensor> leaves;
+  std::unordered_set<torch::autograd::Node*> seen;
+  std::vector<torch::autograd::Node*> open = {tensor.grad_fn().get()};
+  while (!open.empty()) {
+    auto* node = open.back();
+    open.pop_back();
+    if (!node || !seen.insert(node).second) continue;
+    if (const auto* leaf = dynamic_cast<torch::autograd::AccumulateGrad*>(node)) leaves.push_back(leaf->variable);
+    for (const auto& edge : node->next_edges()) open.push_back(edge.function.get());
+  }
+  return leaves;
+}
+
+struct Chunked {
+  const Head& head;
+  const torch::Tensor& targets_N;
+  int64_t rows;  // at a time
+
+  // Calls work(rows of hidden, their targets, where they begin).
+  template <class Work>
+  void each(const torch::Tensor& hidden_ND, const Work& work) const {
+    for (int64_t begin = 0; begin < hidden_ND.size(0); begin += rows) {
+      const int64_t count = std::min(rows, hidden_ND.size(0) - begin);
+      work(hidden_ND.narrow(0, begin, count), targets_N.narrow(0, begin, count), begin);
+    }
+  }
+};
+
+// The loss, with its gradients made on the way.
+class ChunkedSum : public torch::autograd::Function<ChunkedSum> {
+ public:
+  // `inputs`: the hidden states, then what the head trains.
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, torch::TensorList inputs,
+                               const Chunked* chunked) {
+    const auto& hidden_ND = inputs[0];
+    auto sum = torch::zeros({}, hidden_ND.options().dtype(torch::kFloat));
+    torch::autograd::variable_list gradients = {torch::empty_like(hidden_ND)};
+    for (size_t i = 1; i < inputs.size(); ++i) gradients.push_back(torch::zeros_like(inputs[i]));
+    chunked->each(hidden_ND, [&](const torch::Tensor& rows_nD, const torch::Tensor& targets_n, int64_t begin) {
+      auto of = inputs.vec();
+      of[0] = rows_nD.detach().requires_grad_();
+      torch::autograd::variable_list made;
+      {
+        const torch::AutoGradMode graph(true);
+        const auto part = sum_of(chunked->head(of[0]), targets_n);
+        sum += part.detach();
+        const FullPrecision as_in_backward;
+        made = torch::autograd::grad({part}, of);
+      }
+      gradients[0].narrow(0, begin, rows_nD.size(0)).copy_(made[0]);
+      for (size_t i = 1; i < inputs.size(); ++i) gradients[i].add_(made[i]);
+    });
+    context->save_for_backward(gradients);
+    return sum;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outer) {
+    auto gradients = context->get_saved_variables();
+    for (auto& gradient : gradients) gradient = gradient * outer[0].to(gradient.scalar_type());
+    gradients.emplace_back();
+    return gradients;
+  }
+};
+
+// An empty product tells the vocabulary's size and what the head trains.
+struct Probe {
+  int64_t vocabulary;
+  std::vector<torch::Tensor> trained;
+};
+Probe probe(const torch::Tensor& hidden_ND, const Head& head) {
+  const auto logits_NV = head(hidden_ND.detach().narrow(0, 0, 0));
+  return {logits_NV.size(1), leaves_of(logits_NV)};
+}
+
+}  // namespace
 
 void describe(Fields& f, CrossEntropyConfig& c) {
   f("weight", c.weight, "weight of the cross-entropy over supervised tokens").at_least(0);
+  f("logits_mib", c.logits_mib,
+    "memory that logits take at a time, MiB; their loss is summed in chunks. 0: all at once")
+      .at_least(0)
+      .resumable();
 }
 
 Term cross_entropy(const torch::Tensor& logits_NV, const torch::Tensor& targets_N, const CrossEntropyConfig& config) {
-  const FullPrecision guard;
-  auto sum = at::cross_entropy_loss(logits_NV.to(torch::kFloat), targets_N, {}, at::Reduction::Sum);
+  return {"ce", sum_of(logits_NV, targets_N), "tokens", config.weight};
+}
+
+Term cross_entropy(const torch::Tensor& hidden_ND, const Head& head, const torch::Tensor& targets_N,
+                   const CrossEntropyConfig& config) {
+  auto [vocabulary, inputs] = probe(hidden_ND, head);
+  const int64_t row_bytes = std::max<int64_t>(1, vocabulary) * static_cast<int64_t>(sizeof(float));
+  const Chunked chunked{head, targets_N, std::max<int64_t>(1, config.logits_mib * (int64_t{1} << 20) / row_bytes)};
+  if (config.logits_mib == 0 || hidden_ND.size(0) <= chunked.rows)
+    return cross_entropy(head(hidden_ND), targets_N, config);
+  torch::Tensor sum;
+  if (torch::GradMode::is_enabled() && (hidden_ND.requires_grad() || !inputs.empty())) {
+    inputs.insert(inputs.begin(), hidden_ND);
+    sum = ChunkedSum::apply(torch::TensorList(inputs), &chunked);
+  } else {
+    sum = torch::zeros({}, hidden_ND.options().dtype(torch::kFloat));
+    chunked.each(hidden_ND, [&](const torch::Tensor& rows_nD, const torch::Tensor& targets_n, int64_t) {
+      sum += sum_of(head(rows_nD), targets_n);
+    });
+  }
   return {"ce", sum, "tokens", config.weight};
 }
 

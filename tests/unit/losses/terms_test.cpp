@@ -5,6 +5,7 @@
 #include "losses/sigmoid_cross_entropy.h"
 #include "src/base/config_yaml.h"
 #include "src/base/error.h"
+#include "tests/peak_bytes.h"
 #include "tests/support.h"
 
 namespace usam::losses {
@@ -30,6 +31,74 @@ TEST(CrossEntropy, SumsOverPositionsInFullPrecision) {
 TEST(CrossEntropy, NoPositionsGiveZero) {
   const auto logits_NV = torch::zeros({0, 5}).requires_grad_();
   const auto term = cross_entropy(logits_NV, torch::zeros({0}, torch::kLong), {});
+  EXPECT_EQ(term.sum.item<double>(), 0);
+  term.sum.backward();
+}
+
+// Chunks of 8 rows at most: V = 32768 makes 128 KiB of a row's logits.
+class ChunkedCrossEntropy : public testing::Test {
+ protected:
+  static constexpr int64_t kN = 43, kD = 6, kV = 32768;
+  struct Result {
+    double sum;
+    torch::Tensor hidden, head, update;  // gradients
+  };
+  Result run(int64_t logits_mib, bool trains_head) {
+    torch::manual_seed(5);
+    auto hidden_ND = torch::randn({kN, kD}).requires_grad_(), head_VD = torch::randn({kV, kD}),
+         update_VD = torch::randn({kV, 1});
+    if (trains_head) head_VD.requires_grad_(), update_VD.requires_grad_();
+    const auto targets_N = torch::randint(kV, {kN}, torch::kLong);
+    const Head head = [&](const torch::Tensor& rows_nD) {
+      return torch::linear(rows_nD, head_VD) + rows_nD.sum(1, true).matmul(update_VD.t());
+    };
+    const auto term = cross_entropy(hidden_ND, head, targets_N, {.weight = 0.5, .logits_mib = logits_mib});
+    EXPECT_EQ(term.count, "tokens");
+    EXPECT_EQ(term.weight, 0.5);
+    (0.25 * term.sum).backward();
+    return {term.sum.item<double>(), hidden_ND.grad(), head_VD.grad(), update_VD.grad()};
+  }
+};
+
+TEST_F(ChunkedCrossEntropy, EqualsTheWholeOne) {
+  for (bool trains_head : {false, true}) {
+    const auto whole = run(0, trains_head), chunked = run(1, trains_head);
+    EXPECT_NEAR(chunked.sum / whole.sum, 1, 1e-6);
+    EXPECT_TRUE(chunked.hidden.allclose(whole.hidden, 1e-6, 1e-6));
+    EXPECT_EQ(chunked.head.defined(), trains_head);
+    if (!trains_head) continue;
+    EXPECT_TRUE(chunked.head.allclose(whole.head, 1e-6, 1e-6));
+    EXPECT_TRUE(chunked.update.allclose(whole.update, 1e-6, 1e-6));
+    EXPECT_GT(whole.update.abs().max().item<double>(), 0.1);
+  }
+}
+
+TEST_F(ChunkedCrossEntropy, MemoryIsThatOfAChunk) {
+  const auto row = kV * static_cast<int64_t>(sizeof(float));
+  const auto hidden_ND = torch::randn({kN, kD}).requires_grad_(), head_VD = torch::randn({kV, kD});
+  const auto targets_N = torch::randint(kV, {kN}, torch::kLong);
+  const auto peak = [&](int64_t logits_mib) {
+    return test::PeakBytes([&] {
+             cross_entropy(hidden_ND, [&](const auto& rows_nD) { return torch::linear(rows_nD, head_VD); }, targets_N,
+                           {.logits_mib = logits_mib})
+                 .sum.backward();
+           })
+        .peak();
+  };
+  EXPECT_GT(peak(0), 2 * kN * row);
+  EXPECT_LT(peak(1), 5 * 8 * row);
+  const torch::NoGradGuard no_grad;
+  EXPECT_LT(test::PeakBytes([&] {
+              cross_entropy(hidden_ND, [&](const auto& rows_nD) { return torch::linear(rows_nD, head_VD); }, targets_N,
+                            {.logits_mib = 1});
+            }).peak(),
+            4 * 8 * row);
+}
+
+TEST_F(ChunkedCrossEntropy, NoPositionsGiveZero) {
+  const auto hidden_ND = torch::zeros({0, 3}).requires_grad_();
+  const auto term = cross_entropy(hidden_ND, [](const auto& rows_nD) { return rows_nD.matmul(torch::ones({3, 5})); },
+                                  torch::zeros({0}, torch::kLong), {});
   EXPECT_EQ(term.sum.item<double>(), 0);
   term.sum.backward();
 }

@@ -4,6 +4,7 @@
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/tensor/host_copy.h"
+#include "src/tensor/recompute.h"
 #include "trainer/precision.h"
 #include "trainer/trainer.h"
 
@@ -34,6 +35,7 @@ Trainer::Trainer(const TrainerConfig& config, TrainerParts parts)
   state_.seed = parts_.seed;
   state_.global_micro_batches = parts_.ranks->world() * config_.accumulate;
   if (!parts_.checkpoint.empty()) restore_state(parts_.checkpoint);
+  if (config_.recompute > 0) recompute_blocks(parts_.recipe->module(), config_.recompute);
   parallel_ = dist::distribute(parts_.recipe->module(), trained_, parts_.device, parts_.ranks, parts_.strategy,
                                autocast_type(config.precision));
   for (const dist::Piece& piece : parallel_->pieces()) pieces_[piece.name] = &piece;

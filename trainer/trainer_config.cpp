@@ -46,6 +46,12 @@ void describe(Fields& f, TrainerConfig& c) {
   f("warm_with_longest", c.warm_with_longest,
     "before the first step, try whether the micro-batches that take most memory fit: forward and backward, no update")
       .resumable();
+  f("recompute", c.recompute,
+    "share of the blocks whose activations are not kept for the backward pass but computed again: less memory, more "
+    "time")
+      .at_least(0)
+      .at_most(1)
+      .resumable();
   f.part("optimizer", c.optimizer, optimizers().choices(), "how parameters are updated", "adamw");
   f.part("schedule", c.schedule, schedules().choices(), "the learning rate's course", "constant");
   f.rule([&c] {

@@ -33,6 +33,7 @@ struct TrainerConfig {
   BestConfig best;
   int64_t max_bad_steps = 3;
   bool warm_with_longest = false;
+  double recompute = 0;  // share of the blocks
   Part optimizer, schedule;
 };
 void describe(Fields& f, TrainerConfig& c);

@@ -1,8 +1,10 @@
 #pragma once
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace usam {
 
@@ -19,17 +21,25 @@ class Around {
 // or how often its blocks run, so that ranks can fetch weights from each other while they do.
 class Block : public torch::nn::Module {
  public:
-  void surround(std::shared_ptr<Around> around) { around_ = std::move(around); }
+  // Later ones are around earlier ones.
+  void surround(std::shared_ptr<Around> around) { arounds_.push_back(std::move(around)); }
 
  protected:
-  // For forward(): forward(x), or what surrounds it.
+  // For forward(): forward(x), or what surrounds it. `forward` may be called again in the backward pass: it holds
+  // copies of what it needs beside the module.
   template <class F>
   torch::Tensor within(const torch::Tensor& x, const F& forward) {
-    return around_ ? around_->run(x, forward) : forward(x);
+    return arounds_.empty() ? forward(x) : through(arounds_.size(), x, forward);
   }
 
  private:
-  std::shared_ptr<Around> around_;
+  torch::Tensor through(size_t count, const torch::Tensor& x, const Around::Forward& forward) {
+    if (count == 0) return forward(x);
+    return arounds_[count - 1]->run(
+        x, [this, count, forward](const torch::Tensor& in) { return through(count - 1, in, forward); });
+  }
+
+  std::vector<std::shared_ptr<Around>> arounds_;
 };
 
 }  // namespace usam

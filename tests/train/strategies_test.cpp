@@ -71,6 +71,32 @@ TEST_F(Strategies, TrainInBf16) {
   EXPECT_NEAR(ours.back().at("eval").at("loss").get<double>(), theirs.back().at("eval").at("loss").get<double>(), 0.02);
 }
 
+// Codes and their scales are shared out and fetched as any weights.
+TEST_F(Strategies, KeepFrozenWeightsInFewerBits) {
+  const std::string more =
+      "recipe.llm.store=int8 recipe.encoders.whisper.store=int8_dynamic recipe.encoders.ced.store=nf4 "
+      "recipe.encoders.mert.store=bfloat16 ";
+  const auto one = run("env OMP_NUM_THREADS=1", command("one", more + "trainer.accumulate=4"));
+  ASSERT_EQ(one.code, 0) << one.errors;
+  for (const std::string strategy : {"ddp", "fsdp"}) {
+    expect_done(
+        run_ranks(2, free_port(), command(strategy, more + "trainer.accumulate=2 parallel.strategy=" + strategy)));
+    expect_same_run(strategy, "one");
+  }
+}
+
+// What a block keeps for its backward pass is nobody else's matter; its dropout is the same both times.
+TEST_F(Strategies, RecomputeActivations) {
+  const std::string more = "recipe.encoders.whisper.train=lora ";
+  const auto one = run("env OMP_NUM_THREADS=1", command("one", more + "trainer.accumulate=4"));
+  ASSERT_EQ(one.code, 0) << one.errors;
+  for (const std::string strategy : {"ddp", "zero1", "fsdp"}) {
+    const std::string again = more + "trainer.recompute=1 trainer.accumulate=2 parallel.strategy=" + strategy;
+    expect_done(run_ranks(2, free_port(), command(strategy, again)));
+    expect_same_run(strategy, "one");
+  }
+}
+
 // Rank 1's only micro-batch of an epoch's last step does not exist: it computes on silence, without effect.
 TEST_F(Strategies, ARankWithoutSamplesTakesPart) {
   const auto one = run("env OMP_NUM_THREADS=1", command("one", "trainer.accumulate=2 data.batch.rows=5"));

@@ -23,6 +23,7 @@ class Block : public torch::nn::Module {
  public:
   // Later ones are around earlier ones.
   void surround(std::shared_ptr<Around> around) { arounds_.push_back(std::move(around)); }
+  bool is_surrounded() const { return !arounds_.empty(); }
 
  protected:
   // For forward(): forward(x), or what surrounds it. `forward` may be called again in the backward pass: it holds
@@ -41,5 +42,12 @@ class Block : public torch::nn::Module {
 
   std::vector<std::shared_ptr<Around>> arounds_;
 };
+
+// Whether a block of the module is.
+inline bool is_surrounded(const torch::nn::Module& module) {
+  for (const auto& part : module.modules(/*include_self=*/false))
+    if (const auto* block = dynamic_cast<const Block*>(part.get()); block && block->is_surrounded()) return true;
+  return false;
+}
 
 }  // namespace usam

@@ -1,9 +1,14 @@
 #include "src/decode/choice.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "src/decode/constraint.h"
+#include "src/nn/cpu_kernel.h"
+#include "src/nn/fast_exp.h"
 
 namespace usam::decode {
 namespace {
@@ -55,6 +60,54 @@ torch::Tensor normalised(const torch::Tensor& p_RV) {
   return p_RV / p_RV.sum(-1, true);
 }
 
+bool can_scan(const torch::Tensor& scores_RV) {
+  return nn::is_plain_fp32(scores_RV) && scores_RV.size(1) > 0;
+}
+
+constexpr int64_t kLanes = 16;
+
+USAM_CPU_CLONES float largest_of(const float* x, int64_t count) {
+  float lanes[kLanes], largest = x[0];
+  std::fill_n(lanes, kLanes, x[0]);
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int64_t j = 0; j < kLanes; ++j) lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
+  for (; i < count; ++i) largest = x[i] > largest ? x[i] : largest;
+  for (const float lane : lanes) largest = lane > largest ? lane : largest;
+  return largest;
+}
+
+// Sum of e^(x - largest).
+USAM_CPU_CLONES float sum_of_exponentials(const float* x, int64_t count, float largest) {
+  float lanes[kLanes] = {}, sum = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int64_t j = 0; j < kLanes; ++j) lanes[j] += nn::fast_exp(x[i + j] - largest);
+  for (; i < count; ++i) sum += nn::fast_exp(x[i] - largest);
+  for (const float lane : lanes) sum += lane;
+  return sum;
+}
+
+// The highest score's token (of equal ones that of the lowest id) in two passes over a row, where operators on tensors
+// take a dozen.
+Continuations likeliest(const torch::Tensor& logits_RV, const torch::Tensor& scores_RV) {
+  const int64_t rows = logits_RV.size(0), vocabulary = logits_RV.size(1);
+  const auto ids_RK = torch::empty({rows, 1}, torch::kDouble), log_probs_RK = torch::empty({rows, 1}, torch::kDouble);
+  const float *logits = logits_RV.const_data_ptr<float>(), *scores = scores_RV.const_data_ptr<float>();
+  auto *ids = ids_RK.data_ptr<double>(), *log_probs = log_probs_RK.data_ptr<double>();
+  at::parallel_for(0, rows, std::max<int64_t>(1, nn::kCpuGrain / vocabulary), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float *own = logits + r * vocabulary, *scored = scores + r * vocabulary;
+      const float largest = largest_of(own, vocabulary);
+      const float best = scored == own ? largest : largest_of(scored, vocabulary);
+      const auto id = std::min<int64_t>(std::find(scored, scored + vocabulary, best) - scored, vocabulary - 1);
+      ids[r] = static_cast<double>(id);
+      log_probs[r] = static_cast<double>(own[id] - largest - std::log(sum_of_exponentials(own, vocabulary, largest)));
+    }
+  });
+  return {log_probs_RK, log_probs_RK, ids_RK};
+}
+
 }  // namespace
 
 int64_t candidates_kept(const Options& options) {
@@ -71,6 +124,7 @@ Continuations continuations(const torch::Tensor& logits_RV, const std::vector<co
     log_probs_RK = log_p_RV.gather(-1, ids_RK);
   } else {
     const auto scores_RV = adjusted(logits_RV, rows, options);
+    if (!options.draws() && can_scan(logits_RV) && can_scan(scores_RV)) return likeliest(logits_RV, scores_RV);
     const auto ids_R = options.draws()
                            ? draw(probabilities(scores_RV, options), torch::tensor(uniforms, torch::kDouble))
                            : scores_RV.argmax(-1);

@@ -71,7 +71,7 @@ torch::Tensor score_together(LanguageModel& model, const ReadPrompts& prompts, c
 std::vector<std::vector<double>> score(LanguageModel& model, const torch::Tensor& prompts_BTD,
                                        const torch::Tensor& lengths_B, const std::vector<std::vector<Ids>>& candidates,
                                        const ScoreOptions& options) {
-  torch::NoGradGuard no_grad;
+  const c10::InferenceMode inference;
   if (static_cast<int64_t>(candidates.size()) != prompts_BTD.size(0))
     internal_error("{} prompts, but candidates for {}", prompts_BTD.size(0), candidates.size());
   std::vector<std::vector<double>> scores;
@@ -79,6 +79,7 @@ std::vector<std::vector<double>> score(LanguageModel& model, const torch::Tensor
   const auto items = sorted_items(candidates);
   if (items.empty()) return scores;
   const auto prompts = read_prompts(model, prompts_BTD, lengths_B);
+  prompts.cache->reserve(prompts_BTD.size(1) + std::ssize(*items.back().ids) - 1);
   const auto together = static_cast<size_t>(std::max<int64_t>(options.rows, 1));
   for (size_t begin = 0; begin < items.size(); begin += together) {
     const std::vector<Item> some(items.begin() + static_cast<std::ptrdiff_t>(begin),

@@ -9,6 +9,8 @@
 namespace usam::decode {
 namespace {
 
+constexpr int64_t kMostReserved = 512;  // new positions; answers of more are rare, and memory is not
+
 void check(const Options& options) {
   if (options.max_new_tokens < 1) internal_error("an answer of at most {} tokens", options.max_new_tokens);
   if (!options.stop.empty() && !options.tokenizer) internal_error("stop texts need a tokenizer");
@@ -49,8 +51,11 @@ void Session::add(const torch::Tensor& prompts_BTD, const torch::Tensor& lengths
     internal_error("{} prompts, but {} requests", prompts_BTD.size(0), requests.size());
   for (const auto& request : requests) check(*request.options);
   if (requests.empty()) return;
-  const torch::NoGradGuard no_grad;
+  const c10::InferenceMode inference;
   auto prompts = read_prompts(model_, prompts_BTD, lengths_B);
+  int64_t most_new = 0;
+  for (const auto& request : requests) most_new = std::max(most_new, request.options->max_new_tokens);
+  prompts.cache->reserve(prompts_BTD.size(1) + std::min(most_new, kMostReserved));
   std::vector<int64_t> places;
   for (size_t b = 0; b < requests.size(); ++b) {
     auto search = search_of(requests[b]);
@@ -75,8 +80,9 @@ std::vector<std::vector<Search::Next>> Session::advance(const std::vector<int64_
   const auto logits_RV = model_.logits(prompts_.last_BD).to(torch::kFloat);
   std::vector<std::vector<Search::Next>> next(going_.size());
   for (const auto& group : groups) {
-    const auto rows_G = torch::tensor(group.rows, torch::kLong).to(logits_RV.device());
-    const auto own_GV = groups.size() == 1 ? logits_RV : logits_RV.index_select(0, rows_G);
+    auto own_GV = logits_RV;
+    if (groups.size() > 1)
+      own_GV = own_GV.index_select(0, torch::tensor(group.rows, torch::kLong).to(logits_RV.device()));
     const auto all = continuations(own_GV, group.held, group.uniforms, *group.options);
     int64_t first = 0;
     for (const auto i : group.searches) {
@@ -89,7 +95,7 @@ std::vector<std::vector<Search::Next>> Session::advance(const std::vector<int64_
 
 std::vector<Finished> Session::step() {
   if (is_idle()) return {};
-  const torch::NoGradGuard no_grad;
+  const c10::InferenceMode inference;
   std::vector<int64_t> first_rows(1, 0);
   for (const auto& one : going_) first_rows.push_back(first_rows.back() + std::ssize(one.search->rows()));
   const auto next = advance(first_rows);
@@ -133,6 +139,7 @@ const Ids& Session::ids_under_way(int64_t id) const {
 }
 
 void Session::cancel(int64_t id) {
+  const c10::InferenceMode inference;
   const auto place = place_of(id);
   std::vector<int64_t> places;
   int64_t row = 0;

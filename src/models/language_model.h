@@ -10,6 +10,7 @@ class KvCache {
  public:
   virtual ~KvCache() = default;
   virtual int64_t length() const = 0;                         // positions stored, padding included
+  virtual void reserve(int64_t positions) = 0;                // a hint: so many are expected in all
   virtual void select_rows(const torch::Tensor& rows_B) = 0;  // keeps, reorders or repeats rows (int64 indices)
   // The same of a copy: this cache stays as it is, later steps of neither are seen by the other.
   virtual std::unique_ptr<KvCache> copy_rows(const torch::Tensor& rows_B) const = 0;

@@ -4,14 +4,19 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+
+#include "src/nn/one_query_attention.h"
 
 namespace usam::nn {
 
-// Which keys each query sees: plain causal (no tensor at all, the fast path), or a mask.
+// Which keys each query sees: plain causal (no tensor at all, the fast path), a mask, or, of one query after others on
+// a processor, a list.
 struct CausalMask {
   bool is_plain = true;
-  torch::Tensor allowed_B1TS;  // bool; undefined when is_plain
+  torch::Tensor allowed_B1TS;            // bool; undefined when is_plain
+  std::shared_ptr<const SeenKeys> seen;  // or this
 };
 
 // Segments (B, S) int64 of all keys: a query sees the keys up to itself that bear its own number. Padding bears 0 and

@@ -1,17 +1,49 @@
 #include "src/models/llama/cache.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "src/base/error.h"
 
 namespace usam::llama {
+namespace {
+
+// One position's keys or values, written without the operators that a copy between tensors takes.
+bool write_one(torch::Tensor& store_BGCK, int64_t position, const torch::Tensor& new_BGTK) {
+  if (!new_BGTK.is_cpu() || new_BGTK.size(2) != 1 || new_BGTK.stride(3) != 1 || !store_BGCK.is_contiguous() ||
+      new_BGTK.scalar_type() != store_BGCK.scalar_type())
+    return false;
+  const auto size = static_cast<int64_t>(new_BGTK.element_size()), bytes = new_BGTK.size(3) * size;
+  const auto* from = static_cast<const char*>(new_BGTK.const_data_ptr());
+  auto* to = static_cast<char*>(store_BGCK.mutable_data_ptr());
+  for (int64_t b = 0; b < new_BGTK.size(0); ++b)
+    for (int64_t g = 0; g < new_BGTK.size(1); ++g)
+      std::memcpy(to + ((b * store_BGCK.size(1) + g) * store_BGCK.size(2) + position) * bytes,
+                  from + (b * new_BGTK.stride(0) + g * new_BGTK.stride(1)) * size, static_cast<size_t>(bytes));
+  return true;
+}
+
+}  // namespace
+
+void Cache::reserve(int64_t positions) {
+  reserved_ = std::max(reserved_, positions);
+}
 
 void Cache::select_rows(const torch::Tensor& rows_B) {
-  if (!segments_BS_.defined()) return;
-  segments_BS_ = segments_BS_.index_select(0, rows_B);
+  if (length_ == 0) return;
+  const auto select = [&](torch::Tensor& store, int64_t axis) {
+    auto sizes = store.sizes().vec();
+    sizes[0] = rows_B.numel();
+    sizes[static_cast<size_t>(axis)] = std::max(store.size(axis), reserved_);
+    const auto rows = torch::empty(sizes, store.options());
+    auto held = rows.narrow(axis, 0, length_);
+    at::index_select_out(held, store.narrow(axis, 0, length_), 0, rows_B);
+    store = rows;
+  };
+  select(segments_BC_, 1);
   for (auto& layer : layers_) {
-    layer.keys_BGCK = layer.keys_BGCK.narrow(2, 0, length()).index_select(0, rows_B);
-    layer.values_BGCK = layer.values_BGCK.narrow(2, 0, length()).index_select(0, rows_B);
+    select(layer.keys_BGCK, 2);
+    select(layer.values_BGCK, 2);
   }
 }
 
@@ -23,16 +55,17 @@ std::unique_ptr<KvCache> Cache::copy_rows(const torch::Tensor& rows_B) const {
 
 Cache Cache::with_length(int64_t positions) const {
   Cache out = *this;
-  if (positions >= length()) {
-    const int64_t more = positions - length();
-    out.segments_BS_ = torch::constant_pad_nd(segments_BS_, {0, more});
+  out.length_ = positions;
+  if (positions >= length_) {
+    const int64_t more = positions - length_;
+    out.segments_BC_ = torch::constant_pad_nd(segments(), {0, more});
     for (auto& layer : out.layers_)
       for (auto* store : {&layer.keys_BGCK, &layer.values_BGCK})
-        *store = torch::constant_pad_nd(store->narrow(2, 0, length()), {0, 0, 0, more});
+        *store = torch::constant_pad_nd(store->narrow(2, 0, length_), {0, 0, 0, more});
     return out;
   }
-  const auto order_BS = segments_BS_.eq(0).to(torch::kByte).argsort(/*stable=*/true, 1).narrow(1, 0, positions);
-  out.segments_BS_ = segments_BS_.gather(1, order_BS);
+  const auto order_BS = segments().eq(0).to(torch::kByte).argsort(/*stable=*/true, 1).narrow(1, 0, positions);
+  out.segments_BC_ = segments().gather(1, order_BS);
   for (auto& layer : out.layers_)
     for (auto* store : {&layer.keys_BGCK, &layer.values_BGCK}) {
       const auto index = order_BS.view({-1, 1, positions, 1}).expand({-1, store->size(1), -1, store->size(3)});
@@ -45,42 +78,44 @@ void Cache::append_rows(const KvCache& other) {
   const auto* theirs = dynamic_cast<const Cache*>(&other);
   if (!theirs || theirs->layers_.size() != layers_.size())
     internal_error("the cache given was made by another language model");
-  const auto held = [](const Cache& cache) { return cache.segments_BS_.gt(0).sum(1).max().item<int64_t>(); };
+  const auto held = [](const Cache& cache) { return cache.segments().gt(0).sum(1).max().item<int64_t>(); };
   const int64_t needed = std::max(held(*this), held(*theirs));
-  int64_t positions = std::max(length(), theirs->length());
+  int64_t positions = std::max(length_, theirs->length_);
   if (4 * positions > 5 * needed) positions = needed;  // moving keys together costs more than a little padding
   const Cache mine = with_length(positions), more = theirs->with_length(positions);
-  segments_BS_ = torch::cat({mine.segments_BS_, more.segments_BS_});
+  segments_BC_ = torch::cat({mine.segments_BC_, more.segments_BC_});
   for (size_t i = 0; i < layers_.size(); ++i) {
     layers_[i].keys_BGCK = torch::cat({mine.layers_[i].keys_BGCK, more.layers_[i].keys_BGCK});
     layers_[i].values_BGCK = torch::cat({mine.layers_[i].values_BGCK, more.layers_[i].values_BGCK});
   }
+  length_ = positions;
+  reserve(theirs->reserved_);
 }
 
 torch::Tensor Cache::append_segments(const torch::Tensor& segments_BT) {
-  segments_BS_ = segments_BS_.defined() ? torch::cat({segments_BS_, segments_BT}, 1) : segments_BT;
-  return segments_BS_;
+  length_ += segments_BT.size(1);
+  return write(segments_BC_, segments_BT, 1);
 }
 
 std::pair<torch::Tensor, torch::Tensor> Cache::append(int64_t layer, const torch::Tensor& keys_BGTK,
                                                       const torch::Tensor& values_BGTK) {
   if (keys_BGTK.requires_grad()) internal_error("a key/value cache holds no gradients: use it under NoGradGuard");
   auto& stored = layers_.at(static_cast<size_t>(layer));
-  return {write(stored.keys_BGCK, keys_BGTK), write(stored.values_BGCK, values_BGTK)};
+  return {write(stored.keys_BGCK, keys_BGTK, 2), write(stored.values_BGCK, values_BGTK, 2)};
 }
 
-torch::Tensor Cache::write(torch::Tensor& store_BGCK, const torch::Tensor& new_BGTK) const {
-  const int64_t total = length(), added = new_BGTK.size(2), before = total - added;
-  if (before == 0) return store_BGCK = new_BGTK;
-  if (store_BGCK.size(2) < total) {
-    auto sizes = new_BGTK.sizes().vec();
-    sizes[2] = std::max<int64_t>(total, 2 * before);
-    auto larger = torch::empty(sizes, new_BGTK.options());
-    larger.narrow(2, 0, before).copy_(store_BGCK.narrow(2, 0, before));
-    store_BGCK = larger;
+torch::Tensor Cache::write(torch::Tensor& store, const torch::Tensor& added, int64_t axis) const {
+  const int64_t count = added.size(axis), before = length_ - count;
+  if (before == 0) return store = added;
+  if (store.size(axis) < length_) {
+    auto sizes = added.sizes().vec();
+    sizes[static_cast<size_t>(axis)] = std::max({length_, 2 * before, reserved_});
+    auto larger = torch::empty(sizes, added.options());
+    larger.narrow(axis, 0, before).copy_(store.narrow(axis, 0, before));
+    store = larger;
   }
-  store_BGCK.narrow(2, before, added).copy_(new_BGTK);
-  return store_BGCK.narrow(2, 0, total);
+  if (axis != 2 || !write_one(store, before, added)) store.narrow(axis, before, count).copy_(added);
+  return store.narrow(axis, 0, length_);
 }
 
 }  // namespace usam::llama

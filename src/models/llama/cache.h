@@ -1,5 +1,6 @@
 #pragma once
-// Keys and values of a decoder's layers. B rows, G key/value heads, S positions, K head width.
+// Keys and values of a decoder's layers. B rows, G key/value heads, S positions, C positions that there is room for, K
+// head width.
 #include <torch/torch.h>
 
 #include <memory>
@@ -10,11 +11,13 @@
 
 namespace usam::llama {
 
-// Grows by doubling, so that a step writes its own positions only. Holds no gradients.
+// A step writes its own positions only: into the room asked for by reserve(), or else twice what was held before. Holds
+// no gradients.
 class Cache final : public KvCache {
  public:
   explicit Cache(int64_t layers) : layers_(layers) {}
-  int64_t length() const override { return segments_BS_.defined() ? segments_BS_.size(1) : 0; }
+  int64_t length() const override { return length_; }
+  void reserve(int64_t positions) override;
   void select_rows(const torch::Tensor& rows_B) override;
   std::unique_ptr<KvCache> copy_rows(const torch::Tensor& rows_B) const override;
   void append_rows(const KvCache& other) override;
@@ -28,14 +31,17 @@ class Cache final : public KvCache {
 
  private:
   struct Layer {
-    torch::Tensor keys_BGCK, values_BGCK;  // C: capacity
+    torch::Tensor keys_BGCK, values_BGCK;
   };
   // A copy with so many positions, padding last; not fewer than any row holds.
   Cache with_length(int64_t positions) const;
-  torch::Tensor write(torch::Tensor& store_BGCK, const torch::Tensor& new_BGTK) const;
+  torch::Tensor write(torch::Tensor& store, const torch::Tensor& added, int64_t axis) const;
+  torch::Tensor segments() const { return segments_BC_.narrow(1, 0, length_); }
 
   std::vector<Layer> layers_;
-  torch::Tensor segments_BS_;
+  torch::Tensor segments_BC_;
+  int64_t length_ = 0;    // S
+  int64_t reserved_ = 0;  // how many positions are expected
 };
 
 }  // namespace usam::llama

@@ -151,12 +151,12 @@ StepOutput UsamRecipe::forward(const data::Batch& batch) {
   const auto heard = hear(batch);
   const auto& target = batch.field("target");
   const auto audio = to_part(model_->prune(heard.audio));
-  const auto sequence = lay_out({model_->embed(batch.field("left")),
-                                 {audio.x_ND.to(torch::kFloat32), audio.lengths},
-                                 model_->embed(batch.field("right")),
-                                 model_->embed(target)});
-  const auto hidden = model_->llm->forward(sequence.embeds_BTD, sequence.positions_BT, sequence.segments_BT);
-  const auto supervised = hidden.flatten(0, 1).index_select(0, sequence.predictors_N);
+  const auto packed = pack({model_->embed(batch.field("left")),
+                            {audio.x_ND.to(torch::kFloat32), audio.lengths},
+                            model_->embed(batch.field("right")),
+                            model_->embed(target)});
+  const auto hidden_ND = model_->llm->forward_packed(packed.embeds_ND, packed.lengths);
+  const auto supervised = hidden_ND.index_select(0, packed.predictors_N);
   const auto targets = target.data.masked_select(length_mask(target.lengths_B, target.data.size(1)));
   out.terms.push_back(losses::cross_entropy(model_->llm->logits(supervised), targets, config_.loss.ce));
   if (!model_->saclm.is_empty()) {

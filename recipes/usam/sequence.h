@@ -25,8 +25,16 @@ struct Sequence {
   torch::Tensor predictors_N;  // indices into B * T of the positions that predict the last part's vectors
 };
 
+// The same behind each other, without any padding.
+struct PackedSequences {
+  torch::Tensor embeds_ND;
+  std::vector<int64_t> lengths;  // of each row
+  torch::Tensor predictors_N;    // as above, indices into N
+};
+
 // Concatenates the parts row by row, in the order given.
 Sequence lay_out(const std::vector<SequencePart>& parts);
+PackedSequences pack(const std::vector<SequencePart>& parts);
 
 // The valid frames of each row as a part.
 SequencePart to_part(const Frames& frames);

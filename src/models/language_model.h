@@ -2,6 +2,7 @@
 #include <torch/torch.h>
 
 #include <memory>
+#include <vector>
 
 namespace usam {
 
@@ -19,7 +20,7 @@ class KvCache {
 };
 
 // A causal transformer without its sampling: ids -> embeddings -> hidden states -> logits. Heads, losses and search
-// live outside. B rows, T positions, D width, V vocabulary.
+// live outside. B rows, T positions, D width, V vocabulary, N positions of several sequences.
 class LanguageModel : public torch::nn::Module {
  public:
   virtual torch::Tensor embed(const torch::Tensor& ids) = 0;  // (...) int64 -> (..., D)
@@ -28,6 +29,9 @@ class LanguageModel : public torch::nn::Module {
   // their segments). Returns hidden states (B, T, D) after the final norm; those of padding are unspecified but finite.
   virtual torch::Tensor forward(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
                                 const torch::Tensor& segments_BT, KvCache* cache = nullptr) = 0;
+  // Sequences behind each other without padding: embeds (N, D) of all their positions, `lengths` of each. Each is
+  // computed as in a row of its own. Returns hidden states (N, D).
+  virtual torch::Tensor forward_packed(const torch::Tensor& embeds_ND, const std::vector<int64_t>& lengths) = 0;
   virtual torch::Tensor logits(const torch::Tensor& hidden) = 0;  // (..., D) -> (..., V)
   virtual std::unique_ptr<KvCache> make_cache() const = 0;
   virtual int64_t width() const = 0;

@@ -30,6 +30,8 @@ torch::Tensor AttentionImpl::forward(const torch::Tensor& x_BTD, const Pass& pas
     keys = k_norm_(keys).to(values.scalar_type());
   }
   std::tie(queries, keys) = nn::rotate(queries, keys, pass.rotation);
+  if (pass.packing)
+    return o_proj_(nn::packed_attention(queries, keys, values, has_window_ ? *pass.sliding_packing : *pass.packing));
   queries = queries.transpose(1, 2), keys = keys.transpose(1, 2), values = values.transpose(1, 2);
   if (pass.cache) std::tie(keys, values) = pass.cache->append(layer_, keys, values);
   return o_proj_(nn::grouped_attention(queries, keys, values, has_window_ ? pass.sliding_mask : pass.mask));
@@ -110,10 +112,23 @@ torch::Tensor Decoder::forward(const torch::Tensor& embeds_BTD, const torch::Ten
                                const torch::Tensor& segments_BT, KvCache* cache) {
   auto* own_cache = dynamic_cast<Cache*>(cache);
   if (cache && !own_cache) internal_error("the cache given was made by another language model");
-  const auto pass = prepare(positions_BT, segments_BT, own_cache);
-  auto x_BTD = in_type_of_weights(embeds_BTD);
-  for (const auto& layer : *trunk_->layers) x_BTD = layer->as<BlockImpl>()->forward(x_BTD, pass);
-  return trunk_->norm(x_BTD);
+  return run(embeds_BTD, prepare(positions_BT, segments_BT, own_cache));
+}
+
+torch::Tensor Decoder::forward_packed(const torch::Tensor& embeds_ND, const std::vector<int64_t>& lengths) {
+  const auto device = embeds_ND.device();
+  Pass pass;
+  pass.rotation = nn::rotation(frequencies_, nn::positions_of(lengths, device));
+  pass.packing = std::make_shared<nn::Packing>(nn::packing(lengths, device));
+  if (!sizes_.has_window.empty())
+    pass.sliding_packing = std::make_shared<nn::Packing>(nn::packing(lengths, device, sizes_.window));
+  return run(embeds_ND, pass);
+}
+
+torch::Tensor Decoder::run(const torch::Tensor& embeds, const Pass& pass) {
+  auto x = in_type_of_weights(embeds);
+  for (const auto& layer : *trunk_->layers) x = layer->as<BlockImpl>()->forward(x, pass);
+  return trunk_->norm(x);
 }
 
 std::vector<torch::Tensor> Decoder::states(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,

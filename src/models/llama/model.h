@@ -2,7 +2,7 @@
 // The decoder-only transformer that Llama, Mistral and Qwen share: pre-norm blocks of grouped-query attention with
 // rotary positions and a SwiGLU feed-forward layer (reference: transformers, models/llama/modeling_llama.py). Parameter
 // paths are those of Hugging Face: model.layers.0.self_attn.q_proj.weight, ... B rows, T positions, D width, H query
-// heads, G key/value heads, K head width.
+// heads, G key/value heads, K head width; N positions of packed sequences, which are one axis instead of B and T.
 #include <torch/torch.h>
 
 #include <memory>
@@ -14,6 +14,7 @@
 #include "src/models/llama/config.h"
 #include "src/nn/causal_attention.h"
 #include "src/nn/linear.h"
+#include "src/nn/packed_attention.h"
 #include "src/nn/rms_norm.h"
 #include "src/nn/rope.h"
 #include "src/tensor/block.h"
@@ -25,6 +26,7 @@ struct Pass {
   nn::Rotation rotation;
   nn::CausalMask mask, sliding_mask;  // the second for layers with a window
   Cache* cache = nullptr;
+  std::shared_ptr<const nn::Packing> packing{}, sliding_packing{};  // instead of masks, where B and T are one axis
 };
 
 class AttentionImpl : public torch::nn::Module {
@@ -91,6 +93,7 @@ class Decoder final : public LanguageModel {
   torch::Tensor embed(const torch::Tensor& ids) override;
   torch::Tensor forward(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
                         const torch::Tensor& segments_BT, KvCache* cache = nullptr) override;
+  torch::Tensor forward_packed(const torch::Tensor& embeds_ND, const std::vector<int64_t>& lengths) override;
   // What transformers returns as hidden_states: the input, every block's output, the last one after the final norm.
   std::vector<torch::Tensor> states(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
                                     const torch::Tensor& segments_BT);
@@ -104,13 +107,20 @@ class Decoder final : public LanguageModel {
 
  private:
   Pass prepare(const torch::Tensor& positions_BT, const torch::Tensor& segments_BT, Cache* cache) const;
+  torch::Tensor run(const torch::Tensor& embeds, const Pass& pass);
+  bool keeps_int8();  // some linear layer's weight, whose store (weight_store.h) is set once
+  // In inference mode a tied output projection is kept in int8 beside the table where linear layers' weights are.
+  const nn::StoredWeight& head_in_int8();
   // Weights kept in a lower type than fp32 are computed with in that type.
   torch::Tensor in_type_of_weights(const torch::Tensor& x) const;
 
   Sizes sizes_;
   Trunk trunk_;
   nn::Linear lm_head_{nullptr};  // null when tied
-  torch::Tensor frequencies_;    // no buffer: it stays fp32 when the module is cast
+  nn::StoredWeight head_;        // of the table as it was then:
+  std::pair<const void*, uint32_t> head_of_{};
+  std::optional<bool> keeps_int8_;
+  torch::Tensor frequencies_;  // no buffer: it stays fp32 when the module is cast
 };
 
 }  // namespace usam::llama

@@ -2,6 +2,7 @@
 #include <ATen/autocast_mode.h>
 
 #include "src/models/llama/build.h"
+#include "src/models/mistral/config.h"
 #include "src/models/qwen/config.h"
 #include "src/nn/lora.h"
 #include "tests/support.h"
@@ -68,6 +69,46 @@ TEST(Decoder, PackedSegmentsEqualRowsOfTheirOwn) {
   EXPECT_TRUE(torch::allclose(got.slice(1, 0, 4), alone(a), 1e-4, 1e-5));
   EXPECT_TRUE(torch::allclose(got.slice(1, 4, 11), alone(b), 1e-4, 1e-5));
   EXPECT_TRUE(got.isfinite().all().item<bool>());
+}
+
+// Families with shared keys, normed heads and windows.
+TEST(Decoder, PackedSequencesEqualPaddedRows) {
+  for (const auto* family : {&llama::kLlama, &qwen::kQwen3, &mistral::kMistral}) {
+    auto config = tiny();
+    auto sizes = llama::resolve_sizes(config, *family, 60);
+    sizes.window = 5;
+    sizes.has_window = {family == &mistral::kMistral, false};
+    llama::Decoder model(sizes, *family);
+    torch::manual_seed(8);
+    for (auto& p : model.parameters()) p.data().normal_(0, 0.2);
+    const std::vector<int64_t> lengths = {4, 9, 1};
+    const auto x_ND = torch::randn({14, 32}), dy_ND = torch::randn({14, 32});
+    auto gradients = [&](bool is_packed) {
+      model.zero_grad();
+      auto leaf = x_ND.clone().requires_grad_();
+      Tensor y_ND;
+      if (is_packed) {
+        y_ND = model.forward_packed(leaf, lengths);
+      } else {
+        const auto parts = leaf.split_with_sizes(lengths);
+        const auto rows_BTD = torch::nn::utils::rnn::pad_sequence({parts[0], parts[1], parts[2]}, true);
+        const auto valid_BT = torch::arange(9) < torch::tensor({{4}, {9}, {1}});
+        y_ND = model.forward(rows_BTD, positions_of(rows_BTD), valid_BT.to(torch::kLong)).index({valid_BT});
+      }
+      (y_ND * dy_ND).sum().backward();
+      std::vector<Tensor> out = {y_ND.detach(), leaf.grad()};
+      for (const auto& p : model.parameters())
+        if (p.grad().defined()) out.push_back(p.grad().clone());
+      return out;
+    };
+    const auto packed = gradients(true), rows = gradients(false);
+    ASSERT_EQ(packed.size(), rows.size());
+    EXPECT_GT(packed.size(), 15u);
+    for (size_t i = 0; i < packed.size(); ++i) {
+      const double scale = rows[i].abs().max().item<double>();
+      EXPECT_LT((packed[i] - rows[i]).abs().max().item<double>(), 2e-5 * scale) << family->model_type << " " << i;
+    }
+  }
 }
 
 TEST(Decoder, CacheInPiecesEqualsOnePass) {

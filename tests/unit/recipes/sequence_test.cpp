@@ -34,6 +34,14 @@ TEST(Sequence, PartsStandSideBySide) {
   EXPECT_TRUE(out.predictors_N.equal(torch::tensor({2, 3, 6 + 4}, torch::kInt64)));
 }
 
+TEST(Sequence, PackedPartsStandBehindEachOtherWithoutPadding) {
+  const auto out = pack({part({{1, 2}, {3}, {}}), part({{4}, {5, 6, 7}, {8}}), part({{}, {9}, {10}})});
+  const auto expected_N = torch::tensor({1.f, 2.f, 4.f, 3.f, 5.f, 6.f, 7.f, 9.f, 8.f, 10.f});
+  EXPECT_TRUE(out.embeds_ND.select(1, 0).equal(expected_N)) << out.embeds_ND;
+  EXPECT_EQ(out.lengths, (std::vector<int64_t>{3, 5, 2}));
+  EXPECT_TRUE(out.predictors_N.equal(torch::tensor({6, 8}, torch::kInt64)));  // of 9 and 10
+}
+
 TEST(Sequence, GradientsReachEveryPart) {
   auto first = part({{1, 2}, {3}}), second = part({{4}, {5, 6}});
   first.x_ND.requires_grad_();
@@ -46,6 +54,7 @@ TEST(Sequence, GradientsReachEveryPart) {
 TEST(Sequence, AnEmptyBatchIsEmpty) {
   const auto out = lay_out({{torch::zeros({0, 2}), {}}, {torch::zeros({0, 2}), {}}});
   EXPECT_EQ(out.embeds_BTD.numel(), 0);
+  EXPECT_EQ(pack({{torch::zeros({0, 2}), {}}, {torch::zeros({0, 2}), {}}}).embeds_ND.numel(), 0);
 }
 
 // A sample's loss does not depend on the prompts, clips and labels beside it.

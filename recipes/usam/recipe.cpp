@@ -158,7 +158,8 @@ StepOutput UsamRecipe::forward(const data::Batch& batch) {
   const auto hidden_ND = model_->llm->forward_packed(packed.embeds_ND, packed.lengths);
   const auto supervised = hidden_ND.index_select(0, packed.predictors_N);
   const auto targets = target.data.masked_select(length_mask(target.lengths_B, target.data.size(1)));
-  out.terms.push_back(losses::cross_entropy(model_->llm->logits(supervised), targets, config_.loss.ce));
+  const auto head = [this](const torch::Tensor& rows_ND) { return model_->llm->logits(rows_ND); };
+  out.terms.push_back(losses::cross_entropy(supervised, head, targets, config_.loss.ce));
   if (!model_->saclm.is_empty()) {
     const auto contrasted = contrast(heard.audio, target_texts(batch));
     out.terms.insert(out.terms.end(), contrasted.terms.begin(), contrasted.terms.end());

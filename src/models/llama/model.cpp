@@ -1,5 +1,7 @@
 #include "src/models/llama/model.h"
 
+#include <algorithm>
+
 #include "src/base/error.h"
 #include "src/nn/swiglu.h"
 
@@ -62,7 +64,7 @@ BlockImpl::BlockImpl(const Sizes& s, const Family& family, int64_t layer)
 }
 
 torch::Tensor BlockImpl::forward(const torch::Tensor& x_BTD, const Pass& pass) {
-  return within(x_BTD, [&](const torch::Tensor& in_BTD) {
+  return within(x_BTD, [this, pass](const torch::Tensor& in_BTD) {
     const auto [attended_BTD, normed_BTD] =
         post_attention_layernorm_->add(in_BTD, self_attn_(input_layernorm_(in_BTD), pass));
     return attended_BTD + mlp_(normed_BTD);
@@ -100,7 +102,9 @@ torch::Tensor Decoder::in_type_of_weights(const torch::Tensor& x) const {
 
 torch::Tensor Decoder::embed(const torch::Tensor& ids) {
   if (ids.device().is_cpu() && ids.numel() > 0) {  // elsewhere the kernel checks, in its own words
-    const auto largest = ids.max().item<int64_t>();
+    const auto flat = ids.to(torch::kLong).contiguous();
+    const auto* first = flat.const_data_ptr<int64_t>();
+    const auto largest = *std::max_element(first, first + flat.numel());
     if (largest >= sizes_.vocab)
       user_error("the id {} has no embedding: the language model's vocabulary has {} entries from 0", largest,
                  sizes_.vocab);
@@ -141,7 +145,33 @@ std::vector<torch::Tensor> Decoder::states(const torch::Tensor& embeds_BTD, cons
 }
 
 torch::Tensor Decoder::logits(const torch::Tensor& hidden) {
-  return lm_head_ ? lm_head_(hidden) : torch::linear(hidden, trunk_->embed_tokens->weight);
+  if (lm_head_) return lm_head_(hidden);
+  const auto& table = trunk_->embed_tokens->weight;
+  if (c10::InferenceMode::is_enabled() && keeps_int8())
+    return nn::stored_product(hidden, head_in_int8(), {});
+  return nn::linear(hidden, table);
+}
+
+bool Decoder::keeps_int8() {
+  const auto is_int8 = [](const auto& module) {
+    const auto linear = std::dynamic_pointer_cast<nn::LinearImpl>(module);
+    return linear && (linear->store() == nn::WeightStore::kInt8 || linear->store() == nn::WeightStore::kInt8Dynamic);
+  };
+  if (!keeps_int8_) {
+    const auto all = modules(/*include_self=*/false);
+    keeps_int8_ = std::any_of(all.begin(), all.end(), is_int8);
+  }
+  return *keeps_int8_;
+}
+
+const nn::StoredWeight& Decoder::head_in_int8() {
+  const auto& table = trunk_->embed_tokens->weight;
+  const std::pair<const void*, uint32_t> now{table.const_data_ptr(), table._version()};
+  if (!head_.values.defined() || head_of_ != now) {
+    head_ = nn::store_weight(table.detach(), nn::WeightStore::kInt8);
+    head_of_ = now;
+  }
+  return head_;
 }
 
 void Decoder::untie() {

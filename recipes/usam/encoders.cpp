@@ -9,6 +9,9 @@
 #include <ranges>
 
 #include "recipes/usam/feature_cache.h"
+#include "recipes/usam/length_groups.h"
+#include "recipes/usam/sequence.h"
+#include "src/tensor/block.h"
 
 namespace usam::recipes {
 namespace {
@@ -174,11 +177,54 @@ States encode_windows(AudioEncoder& encoder, const EncoderInput& input, bool all
   return stitcher.states();
 }
 
-States encode_rows(AudioEncoder& encoder, const EncoderInput& input, bool all_states) {
-  if (input.steps_BW.size(1) > 1) return encode_windows(encoder, input, all_states);
+// What an encoder's pass costs however short it is, in output frames: the overhead of its operators, some 150 us a
+// layer, and that of products of few rows.
+double pass_overhead(const AudioEncoder& encoder) {
+  constexpr double kFramesOfWidth1 = 5e5, kFewest = 4;
+  const auto width = static_cast<double>(encoder.width());
+  return std::max(kFewest, kFramesOfWidth1 / (width * width));
+}
+
+// Rows that are encoded together. On a CPU padding costs as much as sound; an accelerator takes all rows at once, and
+// blocks that are surrounded run equally often whatever the batch.
+std::vector<std::vector<int64_t>> groups_of(AudioEncoder& encoder, const EncoderInput& input) {
+  if (!input.features_BT.is_cpu() || is_surrounded(encoder)) return {};
+  const auto sizes = to_vector(input.sizes_BW.squeeze(1));
+  const double frames = encoder.hz() * input.seconds_B.max().item<double>();
+  const auto longest = static_cast<double>(std::ranges::max(sizes));
+  std::vector<double> lengths;
+  for (const int64_t size : sizes) lengths.push_back(frames * static_cast<double>(size) / longest);
+  return length_groups(lengths, pass_overhead(encoder));
+}
+
+States encode_together(AudioEncoder& encoder, const EncoderInput& input, bool all_states) {
   auto output = encoder.forward(input.features_BT, input.steps_BW.squeeze(1), all_states);
   const auto valid_BT = output.valid_BT;
   return {used_states(output, all_states), valid_BT};
+}
+
+States encode_rows(AudioEncoder& encoder, const EncoderInput& input, bool all_states) {
+  if (input.steps_BW.size(1) > 1) return encode_windows(encoder, input, all_states);
+  const auto groups = groups_of(encoder, input);
+  if (groups.size() < 2) return encode_together(encoder, input, all_states);
+  States all;
+  // The longest first: what it gives is as wide as the whole.
+  for (const auto& rows : std::views::reverse(groups)) {
+    const auto rows_R = ids_tensor(rows);
+    auto group = input.rows(rows_R);
+    group.features_BT = group.features_BT.slice(1, 0, group.sizes_BW.max().item<int64_t>());
+    const auto made = encode_together(encoder, group, all_states);
+    for (size_t s = 0; s < made.states_BTD.size(); ++s) {
+      const auto& some = made.states_BTD[s];
+      if (s == all.states_BTD.size())
+        all.states_BTD.push_back(some.new_zeros({input.features_BT.size(0), some.size(1), some.size(2)}));
+      all.states_BTD[s].narrow(1, 0, some.size(1)).index_copy_(0, rows_R, some);
+    }
+    if (!all.valid_BT.defined())
+      all.valid_BT = made.valid_BT.new_zeros({input.features_BT.size(0), made.valid_BT.size(1)});
+    all.valid_BT.narrow(1, 0, made.valid_BT.size(1)).index_copy_(0, rows_R, made.valid_BT);
+  }
+  return all;
 }
 
 // Rows of `some` put among those of `all`, which has none there.

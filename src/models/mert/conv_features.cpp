@@ -5,6 +5,8 @@
 #include <functional>
 #include <numeric>
 
+#include "src/nn/weight_store.h"
+
 namespace usam {
 namespace {
 
@@ -49,8 +51,34 @@ MertConvLayerImpl::MertConvLayerImpl(const MertConvSizes& sizes, size_t index) {
   }
 }
 
+void MertConvLayerImpl::quantise() {
+  const torch::NoGradGuard no_grad;
+  const auto& weight_OCK = conv_->weight;
+  if (weight_OCK.size(1) == 1) return;
+  const auto steps_first_OKC = weight_OCK.permute({0, 2, 1});
+  const auto kept = nn::store_weight(steps_first_OKC.flatten(1), nn::WeightStore::kInt8Dynamic);
+  conv_->weight.requires_grad_(false);
+  conv_->weight.set_data(kept.values.view_as(steps_first_OKC).permute({0, 2, 1}));
+  scales_O_ = conv_->register_parameter("scales", kept.scales, /*requires_grad=*/false);
+}
+
+torch::Tensor MertConvLayerImpl::convolve(const torch::Tensor& x_BCT) {
+  if (!scales_O_.defined()) return conv_(x_BCT);
+  const auto codes_OW = conv_->weight.permute({0, 2, 1}).flatten(1);  // W: the values of a window, step by step
+  const nn::StoredWeight weight{nn::WeightStore::kInt8Dynamic, codes_OW.size(0), codes_OW.size(1), codes_OW, scales_O_};
+  const auto x_BTC = x_BCT.transpose(1, 2).contiguous();  // what a layer gives has this order but for the first's
+  const int64_t stride = conv_->options.stride()->at(0);
+  const int64_t steps = conv_length(x_BTC.size(1), conv_->options.kernel_size()->at(0), stride);
+  std::vector<torch::Tensor> rows;
+  for (const auto& clip_TC : x_BTC.unbind(0)) {
+    const auto windows_TW = clip_TC.as_strided({steps, weight.inputs}, {stride * clip_TC.size(1), 1});
+    rows.push_back(nn::stored_product(windows_TW, weight, conv_->bias));
+  }
+  return (rows.size() == 1 ? rows[0].unsqueeze(0) : torch::stack(rows)).transpose(1, 2);
+}
+
 torch::Tensor MertConvLayerImpl::forward(const torch::Tensor& x_BCT, const std::vector<int64_t>& lengths) {
-  auto y_BCT = conv_(x_BCT);
+  auto y_BCT = convolve(x_BCT);
   if (group_norm_) y_BCT = norm_per_clip(*group_norm_, y_BCT, lengths);
   if (layer_norm_) y_BCT = layer_norm_(y_BCT.transpose(1, 2)).transpose(1, 2);
   return torch::gelu(y_BCT);
@@ -60,6 +88,10 @@ MertConvFeaturesImpl::MertConvFeaturesImpl(const MertConvSizes& sizes) : sizes_(
   torch::nn::ModuleList layers;
   for (size_t i = 0; i < sizes.widths.size(); ++i) layers->push_back(layers_.emplace_back(MertConvLayer(sizes, i)));
   register_module("conv_layers", layers);
+}
+
+void MertConvFeaturesImpl::quantise() {
+  for (auto& layer : layers_) layer->quantise();
 }
 
 torch::Tensor MertConvFeaturesImpl::forward(const torch::Tensor& wave_Bn, std::vector<int64_t> lengths) {

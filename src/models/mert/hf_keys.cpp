@@ -108,6 +108,11 @@ double values_of(const MertSizes& sizes) {
   return values;
 }
 
+// Of the stores in fewer bits, the convolutions gain by products of whole numbers alone: their weights are few.
+void keep_convolutions(MertEncoder& encoder, const ModelSource& source) {
+  if (source.store == KeptStore::kInt8Dynamic) encoder.quantise_convolutions();
+}
+
 // Convolutions, which GELUs follow, as He et al.: normal, sqrt(2 / fan-in).
 void init_rule(const std::string& path, torch::Tensor& value, torch::Generator& draws) {
   nn::scratch_rule(path, value, draws, value.dim() == 3 ? std::sqrt(2.0) : 1);
@@ -161,11 +166,13 @@ std::shared_ptr<MertEncoder> make_mert(const MertConfig& config, const ModelInit
     auto encoder = std::make_shared<MertEncoder>(sizes);
     nn::init_parameters(*encoder, draw_key(how.seed, how.name), init_rule);
     keep_random(*encoder, config.source);
+    keep_convolutions(*encoder, config.source);
     return encoder;
   }
   const auto files = open_weights(config.source, values_of(sizes));
   auto encoder = std::make_shared<MertEncoder>(sizes);
   load_pretrained(*encoder, config.source, files, load_options(files));
+  keep_convolutions(*encoder, config.source);
   return encoder;
 }
 

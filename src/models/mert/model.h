@@ -50,6 +50,8 @@ TORCH_MODULE(MertLayer);
 class MertEncoder : public AudioEncoder {
  public:
   explicit MertEncoder(const MertSizes& sizes);
+  // The strided convolutions' weights as int8 codes (MertConvLayerImpl::quantise).
+  void quantise_convolutions() { feature_extractor_->quantise(); }
 
   // features (B, n) wave, lengths_B samples. States (B, T, width): the input of block 1, then one after each block;
   // `last_BTD` is the last of them, with pre_norm after the closing norm.

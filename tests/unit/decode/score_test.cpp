@@ -30,6 +30,8 @@ class Score : public testing::Test {
       {{4}, {1, 2, 3}, {7, 7, 7, 7, 7, 7}, {1, 2}}, {}, {{3, 1}, {9}, {3, 1, 4, 1, 5, 9, 2, 6}}};
 };
 
+constexpr double kTolerance = 1e-4;  // of scores about -27: products of few rows and of many round differently
+
 TEST_F(Score, EqualsAPassWithoutCachePerCandidate) {
   const auto scores = score(*model_, prompts_, lengths_, candidates_);
   ASSERT_EQ(scores.size(), 3u);
@@ -39,7 +41,7 @@ TEST_F(Score, EqualsAPassWithoutCachePerCandidate) {
     const auto prompt = prompts_[row].narrow(0, 0, lengths_[row].item<int64_t>());
     ASSERT_EQ(scores[b].size(), candidates_[b].size());
     for (size_t c = 0; c < candidates_[b].size(); ++c)
-      EXPECT_NEAR(scores[b][c], slow_score(*model_, prompt, candidates_[b][c]), 1e-5) << b << " " << c;
+      EXPECT_NEAR(scores[b][c], slow_score(*model_, prompt, candidates_[b][c]), kTolerance) << b << " " << c;
   }
 }
 
@@ -48,7 +50,7 @@ TEST_F(Score, DoesNotDependOnHowManyGoTogether) {
   for (int64_t rows : {1, 2, 3}) {
     const auto apart = score(*model_, prompts_, lengths_, candidates_, {rows});
     for (size_t b = 0; b < 3; ++b)
-      for (size_t c = 0; c < candidates_[b].size(); ++c) EXPECT_NEAR(apart[b][c], together[b][c], 1e-5);
+      for (size_t c = 0; c < candidates_[b].size(); ++c) EXPECT_NEAR(apart[b][c], together[b][c], kTolerance);
   }
 }
 

@@ -21,6 +21,8 @@ const std::vector<std::string> kWindows = {"data.long_audio=window", "data.max_s
 class LocalEncoder final : public AudioEncoder {
  public:
   static constexpr int64_t kHop = 320;
+  // `width` is what it says, not what it gives.
+  explicit LocalEncoder(int64_t width = 1) : width_(width) {}
   EncoderOutput forward(const torch::Tensor& wave_BS, const torch::Tensor& lengths_B, bool) override {
     calls.emplace_back(wave_BS.size(0), wave_BS.size(1));
     const int64_t frames = wave_BS.size(1) / kHop;
@@ -34,12 +36,15 @@ class LocalEncoder final : public AudioEncoder {
   FrontEndSpec front_end() const override { return WaveSpec{16000, false}; }
   int64_t output_frames(int64_t samples) const override { return samples / kHop; }
   int64_t min_samples() const override { return kHop; }
-  int64_t width() const override { return 1; }
+  int64_t width() const override { return width_; }
   int64_t num_states() const override { return 1; }
   double hz() const override { return 50; }
   std::string path_of(const std::string&) const override { return ""; }
 
   std::vector<std::pair<int64_t, int64_t>> calls;  // rows and samples of each
+
+ private:
+  int64_t width_;
 };
 
 // A clip as data/ makes it of a wave at 16 kHz; one window if `window` is 0.
@@ -132,6 +137,28 @@ TEST(Encode, ChunksOfWindowsTakeNoMoreThanTheClips) {
   }
   EXPECT_EQ(rows, 19);
   EXPECT_EQ(encoder.calls.size(), 2U);  // 10 windows of 2 s, then 9
+}
+
+// A wide encoder computes no padding that a pass of its own would spare; a narrow one takes all rows at once.
+TEST(Encode, RowsOfSimilarLengthGoTogether) {
+  for (const int64_t width : {1, 512}) {
+    EncoderPart part{"x", Train::kFrozen, std::make_shared<LocalEncoder>(width)};
+    auto& calls = dynamic_cast<LocalEncoder&>(*part.encoder).calls;
+    torch::manual_seed(2);
+    std::vector<data::Clip> clips;
+    for (const int64_t samples : {16000, 160000, 15900, 48000, 160000})
+      clips.push_back(clip_of(torch::randn({samples}), 0, 0));
+    const auto frames = encode(part, batch_of(part, clips), nullptr);
+    const std::vector<std::pair<int64_t, int64_t>> all_at_once = {{5, 160000}},
+                                                   in_groups = {{2, 160000}, {1, 48000}, {2, 16000}};
+    EXPECT_EQ(calls, width == 1 ? all_at_once : in_groups);
+    for (size_t i = 0; i < clips.size(); ++i) {
+      const auto alone = encode(part, batch_of(part, {clips[i]}), nullptr);
+      const int64_t row = static_cast<int64_t>(i), length = alone.x_BTD.size(1);
+      EXPECT_EQ(frames.lengths_B()[row].item<int64_t>(), length);
+      EXPECT_TRUE(torch::equal(frames.x_BTD[row].slice(0, 0, length), alone.x_BTD[0])) << i;
+    }
+  }
 }
 
 // Each frame's time is where the clip sounds; of CED's, whose chunks end with frames that fill no patch, too.

@@ -180,7 +180,7 @@ States encode_windows(AudioEncoder& encoder, const EncoderInput& input, bool all
 // What an encoder's pass costs however short it is, in output frames: the overhead of its operators, some 150 us a
 // layer, and that of products of few rows.
 double pass_overhead(const AudioEncoder& encoder) {
-  constexpr double kFramesOfWidth1 = 5e5, kFewest = 4;
+  constexpr double kFramesOfWidth1 = 2e6, kFewest = 4;
   const auto width = static_cast<double>(encoder.width());
   return std::max(kFewest, kFramesOfWidth1 / (width * width));
 }

@@ -147,8 +147,7 @@ std::vector<torch::Tensor> Decoder::states(const torch::Tensor& embeds_BTD, cons
 torch::Tensor Decoder::logits(const torch::Tensor& hidden) {
   if (lm_head_) return lm_head_(hidden);
   const auto& table = trunk_->embed_tokens->weight;
-  if (c10::InferenceMode::is_enabled() && keeps_int8())
-    return nn::stored_product(hidden, head_in_int8(), {});
+  if (c10::InferenceMode::is_enabled() && keeps_int8()) return nn::stored_product(hidden, head_in_int8(), {});
   return nn::linear(hidden, table);
 }
 

@@ -197,6 +197,24 @@ std::vector<std::vector<int64_t>> groups_of(AudioEncoder& encoder, const Encoder
   return length_groups(lengths, pass_overhead(encoder));
 }
 
+// Rows of `some` put in place of those of `all`, which becomes as wide as they are.
+void put_rows(States& all, const States& some, const torch::Tensor& rows_R) {
+  const auto put = [&](torch::Tensor& x, const torch::Tensor& rows) {
+    if (const int64_t more = rows.size(1) - x.size(1); more > 0)
+      x = x.dim() == 2 ? torch::constant_pad_nd(x, {0, more}) : torch::constant_pad_nd(x, {0, 0, 0, more});
+    x.narrow(1, 0, rows.size(1)).index_copy_(0, rows_R, rows.to(x.scalar_type()));
+  };
+  put(all.valid_BT, some.valid_BT);
+  for (size_t s = 0; s < all.states_BTD.size(); ++s) put(all.states_BTD[s], some.states_BTD[s]);
+}
+
+// Room for as many rows, as wide as these.
+States zeros_like(const States& some, int64_t rows) {
+  States all{{}, some.valid_BT.new_zeros({rows, some.valid_BT.size(1)})};
+  for (const auto& x : some.states_BTD) all.states_BTD.push_back(x.new_zeros({rows, x.size(1), x.size(2)}));
+  return all;
+}
+
 States encode_together(AudioEncoder& encoder, const EncoderInput& input, bool all_states) {
   auto output = encoder.forward(input.features_BT, input.steps_BW.squeeze(1), all_states);
   const auto valid_BT = output.valid_BT;
@@ -214,32 +232,10 @@ States encode_rows(AudioEncoder& encoder, const EncoderInput& input, bool all_st
     auto group = input.rows(rows_R);
     group.features_BT = group.features_BT.slice(1, 0, group.sizes_BW.max().item<int64_t>());
     const auto made = encode_together(encoder, group, all_states);
-    for (size_t s = 0; s < made.states_BTD.size(); ++s) {
-      const auto& some = made.states_BTD[s];
-      if (s == all.states_BTD.size())
-        all.states_BTD.push_back(some.new_zeros({input.features_BT.size(0), some.size(1), some.size(2)}));
-      all.states_BTD[s].narrow(1, 0, some.size(1)).index_copy_(0, rows_R, some);
-    }
-    if (!all.valid_BT.defined())
-      all.valid_BT = made.valid_BT.new_zeros({input.features_BT.size(0), made.valid_BT.size(1)});
-    all.valid_BT.narrow(1, 0, made.valid_BT.size(1)).index_copy_(0, rows_R, made.valid_BT);
+    if (all.states_BTD.empty()) all = zeros_like(made, input.features_BT.size(0));
+    put_rows(all, made, rows_R);
   }
   return all;
-}
-
-// Rows of `some` put among those of `all`, which has none there.
-void put_rows(States& all, States some, const torch::Tensor& rows_R) {
-  const int64_t size = std::max(all.valid_BT.size(1), some.valid_BT.size(1));
-  const auto lengthen = [size](const torch::Tensor& x) {
-    const int64_t more = size - x.size(1);
-    if (more == 0) return x;
-    return x.dim() == 2 ? torch::constant_pad_nd(x, {0, more}) : torch::constant_pad_nd(x, {0, 0, 0, more});
-  };
-  all.valid_BT = lengthen(all.valid_BT).index_copy(0, rows_R, lengthen(some.valid_BT));
-  for (size_t s = 0; s < all.states_BTD.size(); ++s) {
-    auto& state_BTD = all.states_BTD[s];
-    state_BTD = lengthen(state_BTD).index_copy(0, rows_R, lengthen(some.states_BTD[s].to(state_BTD.scalar_type())));
-  }
 }
 
 // The samples that the cache has, and the others encoded, and kept.
@@ -251,16 +247,17 @@ States remember_or_encode(EncoderPart& part, const data::Batch& batch, FeatureCa
   const bool all_states = !part.mix.is_empty();
   States states;
   if (rows_R.size(0) < batch.size()) {
-    for (const auto& state_BTD : kept.data.unbind(2)) states.states_BTD.push_back(state_BTD.to(torch::kFloat32));
+    for (const auto& state_BTD : kept.data.unbind(2))
+      states.states_BTD.push_back(state_BTD.to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/rows_R.size(0) > 0));
     states.valid_BT = length_mask(kept.lengths_B, kept.data.size(1));
   }
   if (rows_R.size(0) == 0) return states;
   const bool is_all = rows_R.size(0) == batch.size();
   const auto input = input_of(batch, part.name);
-  auto made = encode_rows(*part.encoder, is_all ? input : input.rows(rows_R), all_states);
+  const auto made = encode_rows(*part.encoder, is_all ? input : input.rows(rows_R), all_states);
   cache.keep(part.name, batch, rows_R, made.states_BTD, made.valid_BT);
   if (is_all) return made;
-  put_rows(states, std::move(made), rows_R);
+  put_rows(states, made, rows_R);
   return states;
 }
 

@@ -66,7 +66,7 @@ bool can_scan(const torch::Tensor& scores_RV) {
 
 constexpr int64_t kLanes = 16;
 
-USAM_CPU_CLONES float largest_of(const float* x, int64_t count) {
+USAM_INLINE inline float largest_of(const float* x, int64_t count) {
   float lanes[kLanes], largest = x[0];
   std::fill_n(lanes, kLanes, x[0]);
   int64_t i = 0;
@@ -78,7 +78,7 @@ USAM_CPU_CLONES float largest_of(const float* x, int64_t count) {
 }
 
 // Sum of e^(x - largest).
-USAM_CPU_CLONES float sum_of_exponentials(const float* x, int64_t count, float largest) {
+USAM_INLINE inline float sum_of_exponentials(const float* x, int64_t count, float largest) {
   float lanes[kLanes] = {}, sum = 0;
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes)
@@ -98,11 +98,15 @@ Continuations likeliest(const torch::Tensor& logits_RV, const torch::Tensor& sco
   at::parallel_for(0, rows, std::max<int64_t>(1, nn::kCpuGrain / vocabulary), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float *own = logits + r * vocabulary, *scored = scores + r * vocabulary;
-      const float largest = largest_of(own, vocabulary);
-      const float best = scored == own ? largest : largest_of(scored, vocabulary);
+      float largest = 0, best = 0, sum = 0;
+      widest([&]() USAM_INLINE {
+        largest = largest_of(own, vocabulary);
+        best = scored == own ? largest : largest_of(scored, vocabulary);
+        sum = sum_of_exponentials(own, vocabulary, largest);
+      });
       const auto id = std::min<int64_t>(std::find(scored, scored + vocabulary, best) - scored, vocabulary - 1);
       ids[r] = static_cast<double>(id);
-      log_probs[r] = static_cast<double>(own[id] - largest - std::log(sum_of_exponentials(own, vocabulary, largest)));
+      log_probs[r] = static_cast<double>(own[id] - largest - std::log(sum));
     }
   });
   return {log_probs_RK, log_probs_RK, ids_RK};

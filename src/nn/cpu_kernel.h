@@ -2,27 +2,23 @@
 // For operators written out in C++ for fp32 on the CPU.
 #include <torch/torch.h>
 
-// Before a function: compiles it for several instruction sets and takes the best one that the CPU has when the program
-// starts. For plain loops over pointers: a lambda inside is not cloned. Off under the address sanitizer, whose run time
-// is not there yet when the choice is made.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define USAM_CPU_CLONES
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define USAM_CPU_CLONES
-#endif
-#if !defined(USAM_CPU_CLONES)
-#if defined(__x86_64__)
-#define USAM_CPU_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define USAM_CPU_CLONES
-#endif
-#endif
+#include "src/tensor/widest.h"
 
 namespace usam::nn {
 
 inline constexpr int64_t kCpuGrain = 16384;  // numbers that are worth a thread
+
+// The inner product of two vectors. For kernels in widest(): sums side by side, which do not depend on its choice.
+USAM_INLINE inline float dot(const float* a, const float* b, int64_t count) {
+  constexpr int64_t kLanes = 16;
+  float parts[kLanes] = {}, sum = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int64_t j = 0; j < kLanes; ++j) parts[j] += a[i + j] * b[i + j];
+  for (; i < count; ++i) sum += a[i] * b[i];
+  for (const float part : parts) sum += part;
+  return sum;
+}
 
 // Whether a kernel can read it as it lies.
 inline bool is_plain_fp32(const torch::Tensor& x) {

@@ -36,7 +36,7 @@ struct Kept {
   float scale;
 };
 
-USAM_CPU_CLONES void keep(const float* x, float* y, int64_t count, const Kept& kept) {
+USAM_INLINE inline void keep(const float* x, float* y, int64_t count, const Kept& kept) {
   const uint32_t key = kept.key, more = kept.more, bound = kept.bound;
   const float scale = kept.scale;
   const auto size = static_cast<uint32_t>(count);
@@ -78,8 +78,8 @@ torch::Tensor apply_dropout(const torch::Tensor& x, const DropoutDraw& draw) {
     for (int64_t block = first; block < last; ++block) {
       const uint64_t bits = draw_key(draw.seed, static_cast<uint64_t>(block)).value();
       const int64_t begin = block * kBlock;
-      keep(from + begin, to + begin, std::min(kBlock, count - begin),
-           {static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32), bound, scale});
+      const Kept kept{static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32), bound, scale};
+      widest([&]() USAM_INLINE { keep(from + begin, to + begin, std::min(kBlock, count - begin), kept); });
     }
   });
   return y;

@@ -26,18 +26,7 @@ struct GroupOfHeads {
   float scale;
 };
 
-inline float dot(const float* a, const float* b, int64_t width) {
-  float parts[kLanes] = {}, sum = 0;
-  int64_t i = 0;
-  for (; i + kLanes <= width; i += kLanes)
-    for (int64_t j = 0; j < kLanes; ++j) parts[j] += a[i + j] * b[i + j];
-  for (; i < width; ++i) sum += a[i] * b[i];
-  for (int64_t half = kLanes / 2; half > 0; half /= 2)
-    for (int64_t j = 0; j < half; ++j) parts[j] += parts[j + half];
-  return sum + parts[0];
-}
-
-USAM_CPU_CLONES void score(const GroupOfHeads& g) {
+USAM_INLINE inline void score(const GroupOfHeads& g) {
   int64_t at = 0;
   for (const auto* run = g.begin; run != g.end; ++run)
     for (int64_t s = run->begin; s < run->end; ++s, ++at)
@@ -45,7 +34,7 @@ USAM_CPU_CLONES void score(const GroupOfHeads& g) {
         g.scores[h * g.seen + at] = g.scale * dot(g.queries + h * g.width, g.keys + s * g.key_stride, g.width);
 }
 
-USAM_CPU_CLONES void softmax(float* scores, int64_t count) {
+USAM_INLINE inline void softmax(float* scores, int64_t count) {
   float largest = -std::numeric_limits<float>::infinity();
   for (int64_t i = 0; i < count; ++i) largest = scores[i] > largest ? scores[i] : largest;
   for (int64_t i = 0; i < count; ++i) scores[i] = fast_exp(scores[i] - largest);
@@ -59,7 +48,7 @@ USAM_CPU_CLONES void softmax(float* scores, int64_t count) {
   for (i = 0; i < count; ++i) scores[i] *= share;
 }
 
-USAM_CPU_CLONES void mix(const GroupOfHeads& g) {
+USAM_INLINE inline void mix(const GroupOfHeads& g) {
   std::fill_n(g.out, g.heads * g.width, 0.0f);
   int64_t at = 0;
   for (const auto* run = g.begin; run != g.end; ++run) {
@@ -150,9 +139,11 @@ torch::Tensor one_query_attention(const torch::Tensor& queries_BH1K, const torch
                      .value_stride = values_BGSK.stride(2),
                      .scale = 1 / std::sqrt(static_cast<float>(width))};
       for (const auto* run = g.begin; run != g.end; ++run) g.seen += run->end - run->begin;
-      score(g);
-      for (int64_t h = 0; h < heads; ++h) softmax(g.scores + h * g.seen, g.seen);
-      mix(g);
+      widest([&]() USAM_INLINE {
+        score(g);
+        for (int64_t h = 0; h < heads; ++h) softmax(g.scores + h * g.seen, g.seen);
+        mix(g);
+      });
     }
   });
   return out_B1D;

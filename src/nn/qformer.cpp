@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "src/nn/dropout.h"
+#include "src/nn/heads.h"
 #include "src/tensor/touch.h"
 
 namespace usam::nn {
@@ -11,11 +12,6 @@ namespace {
 
 torch::nn::LayerNorm layer_norm(int64_t width) {
   return torch::nn::LayerNorm(torch::nn::LayerNormOptions({width}).eps(1e-12));
-}
-
-// (N, K, heads x H) -> (N, heads, K, H).
-torch::Tensor split_heads(const torch::Tensor& x, int64_t heads) {
-  return x.view({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
 }
 
 int64_t intermediate_width(const WindowQFormerConfig& c) {

@@ -23,7 +23,7 @@ struct RowsOf {
   double eps;
 };
 
-USAM_CPU_CLONES void normalise(const RowsOf& r, int64_t begin, int64_t end) {
+USAM_INLINE inline void normalise(const RowsOf& r, int64_t begin, int64_t end) {
   const int64_t width = r.width;
   for (int64_t n = begin; n < end; ++n) {
     const float* x = r.x + n * width;
@@ -34,13 +34,7 @@ USAM_CPU_CLONES void normalise(const RowsOf& r, int64_t begin, int64_t end) {
       for (int64_t i = 0; i < width; ++i) sum[i] = x[i] + added[i];
       x = sum;
     }
-    float parts[kLanes] = {}, square = 0;
-    int64_t i = 0;
-    for (; i + kLanes <= width; i += kLanes)
-      for (int64_t j = 0; j < kLanes; ++j) parts[j] += x[i + j] * x[i + j];
-    for (; i < width; ++i) square += x[i] * x[i];
-    for (const float part : parts) square += part;
-    const auto mean = square / static_cast<float>(width);
+    const auto mean = dot(x, x, width) / static_cast<float>(width);
     const float scale = 1.0f / std::sqrt(mean + static_cast<float>(r.eps));
     for (int64_t k = 0; k < width; ++k) y[k] = r.weight[k] * (x[k] * scale);
     if (r.scale) r.scale[n] = scale;
@@ -55,7 +49,7 @@ struct GradientsOf {
 };
 
 // dx = scale * (g - x^ mean(g x^)) with g = dy * weight and x^ = x * scale.
-USAM_CPU_CLONES void input_gradients(const GradientsOf& r, int64_t begin, int64_t end) {
+USAM_INLINE inline void input_gradients(const GradientsOf& r, int64_t begin, int64_t end) {
   const int64_t width = r.width;
   const float* weight = r.weight;
   for (int64_t n = begin; n < end; ++n) {
@@ -78,7 +72,7 @@ USAM_CPU_CLONES void input_gradients(const GradientsOf& r, int64_t begin, int64_
   }
 }
 
-USAM_CPU_CLONES void weight_gradient(const GradientsOf& r, int64_t begin, int64_t end, float* __restrict sum) {
+USAM_INLINE inline void weight_gradient(const GradientsOf& r, int64_t begin, int64_t end, float* __restrict sum) {
   const int64_t width = r.width;
   for (int64_t n = begin; n < end; ++n) {
     const float *dy = r.dy + n * width, *x = r.x + n * width;
@@ -100,7 +94,8 @@ void normalise_all(const torch::Tensor& x, const torch::Tensor& added, const tor
   const Rows rows(x);
   auto data = [](const torch::Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; };
   const RowsOf all{data(x), data(added), data(weight), data(sum), data(y), data(scale_N), rows.width, eps};
-  at::parallel_for(0, rows.count, rows.grain, [&](int64_t begin, int64_t end) { normalise(all, begin, end); });
+  at::parallel_for(0, rows.count, rows.grain,
+                   [&](int64_t begin, int64_t end) { widest([&]() USAM_INLINE { normalise(all, begin, end); }); });
 }
 
 // The sum over rows is made in as many parts as there are threads, so that it does not depend on their timing.
@@ -109,8 +104,10 @@ torch::Tensor weight_gradient_of(const GradientsOf& all, const Rows& rows) {
   auto sums_CD = torch::zeros({parts, rows.width});
   at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
     for (int64_t c = first; c < last; ++c)
-      weight_gradient(all, c * rows.count / parts, (c + 1) * rows.count / parts,
-                      sums_CD.data_ptr<float>() + c * rows.width);
+      widest([&]() USAM_INLINE {
+        weight_gradient(all, c * rows.count / parts, (c + 1) * rows.count / parts,
+                        sums_CD.data_ptr<float>() + c * rows.width);
+      });
   });
   return parts == 1 ? sums_CD.squeeze(0) : sums_CD.sum(0);
 }
@@ -134,7 +131,9 @@ std::pair<torch::Tensor, torch::Tensor> gradients(const variable_list& saved, co
   if (for_x) {
     dx = torch::empty_like(x);
     all.dx = dx.data_ptr<float>();
-    at::parallel_for(0, rows.count, rows.grain, [&](int64_t begin, int64_t end) { input_gradients(all, begin, end); });
+    at::parallel_for(0, rows.count, rows.grain, [&](int64_t begin, int64_t end) {
+      widest([&]() USAM_INLINE { input_gradients(all, begin, end); });
+    });
   }
   if (for_weight) dweight = weight_gradient_of(all, rows);
   return {dx, dweight};

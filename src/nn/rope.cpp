@@ -34,7 +34,7 @@ struct Turn {
   float direction;
 };
 
-USAM_CPU_CLONES void turn(const Turn& t, int64_t begin, int64_t end) {
+USAM_INLINE inline void turn(const Turn& t, int64_t begin, int64_t end) {
   const int64_t width = t.width, half = t.width / 2;
   for (int64_t p = begin; p < end; ++p) {
     const float* __restrict cos = t.cos + p * width, * __restrict sin = t.sin + p * width;
@@ -56,7 +56,8 @@ torch::Tensor turned(const torch::Tensor& x, const torch::Tensor& cos, const tor
   const Turn all{
       x.data_ptr<float>(), cos.data_ptr<float>(), sin.data_ptr<float>(), y.data_ptr<float>(), heads, width, direction};
   const int64_t grain = std::max<int64_t>(1, kCpuGrain / (heads * width + 1));
-  at::parallel_for(0, positions, grain, [&](int64_t begin, int64_t end) { turn(all, begin, end); });
+  at::parallel_for(0, positions, grain,
+                   [&](int64_t begin, int64_t end) { widest([&]() USAM_INLINE { turn(all, begin, end); }); });
   return y;
 }
 

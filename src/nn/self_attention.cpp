@@ -1,5 +1,6 @@
 #include "src/nn/self_attention.h"
 
+#include "src/nn/heads.h"
 #include "src/tensor/frames.h"
 
 namespace usam::nn {
@@ -18,14 +19,10 @@ SelfAttentionImpl::SelfAttentionImpl(const SelfAttentionOptions& options) : head
   out_proj_ = register_module("out_proj", Linear(width, width));
 }
 
-torch::Tensor SelfAttentionImpl::split_heads(const torch::Tensor& x_BTD) const {
-  return x_BTD.view({x_BTD.size(0), x_BTD.size(1), heads_, -1}).transpose(1, 2);
-}
-
 torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x_BTD, const torch::Tensor& key_mask_B11T) {
-  const auto queries = split_heads(q_proj_(x_BTD));
-  const auto keys = split_heads(k_proj_(x_BTD));
-  const auto values = split_heads(v_proj_(x_BTD));
+  const auto queries = split_heads(q_proj_(x_BTD), heads_);
+  const auto keys = split_heads(k_proj_(x_BTD), heads_);
+  const auto values = split_heads(v_proj_(x_BTD), heads_);
   std::optional<torch::Tensor> mask;
   if (key_mask_B11T.defined()) mask = key_mask_B11T;
   const auto mixed = torch::scaled_dot_product_attention(queries, keys, values, mask);

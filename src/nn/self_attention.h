@@ -27,8 +27,6 @@ class SelfAttentionImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x_BTD, const torch::Tensor& key_mask_B11T);
 
  private:
-  torch::Tensor split_heads(const torch::Tensor& x_BTD) const;
-
   int64_t heads_;
   Linear q_proj_{nullptr}, k_proj_{nullptr}, v_proj_{nullptr}, out_proj_{nullptr};
 };

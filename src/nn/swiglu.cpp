@@ -11,7 +11,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-USAM_CPU_CLONES void multiply(const float* gate, const float* up, float* __restrict y, int64_t count) {
+USAM_INLINE inline void multiply(const float* gate, const float* up, float* __restrict y, int64_t count) {
   for (int64_t i = 0; i < count; ++i) y[i] = gate[i] / (1.0f + fast_exp(-gate[i])) * up[i];
 }
 
@@ -20,7 +20,7 @@ struct Gradients {
   float *dgate, *dup;
 };
 
-USAM_CPU_CLONES void differentiate(const Gradients& g, int64_t begin, int64_t end) {
+USAM_INLINE inline void differentiate(const Gradients& g, int64_t begin, int64_t end) {
   const float *dy = g.dy, *gate = g.gate, *up = g.up;
   float* __restrict dgate = g.dgate, * __restrict dup = g.dup;
   for (int64_t i = begin; i < end; ++i) {
@@ -34,8 +34,9 @@ torch::Tensor multiplied(const torch::Tensor& gate, const torch::Tensor& up) {
   auto y = torch::empty_like(gate);
   const float *g = gate.data_ptr<float>(), *u = up.data_ptr<float>();
   float* out = y.data_ptr<float>();
-  at::parallel_for(0, gate.numel(), kCpuGrain,
-                   [&](int64_t begin, int64_t end) { multiply(g + begin, u + begin, out + begin, end - begin); });
+  at::parallel_for(0, gate.numel(), kCpuGrain, [&](int64_t begin, int64_t end) {
+    widest([&]() USAM_INLINE { multiply(g + begin, u + begin, out + begin, end - begin); });
+  });
   return y;
 }
 
@@ -51,7 +52,9 @@ class Swiglu : public torch::autograd::Function<Swiglu> {
     auto dgate = torch::empty_like(saved[0]), dup = torch::empty_like(saved[1]);
     const Gradients all{dy.data_ptr<float>(), saved[0].data_ptr<float>(), saved[1].data_ptr<float>(),
                         dgate.data_ptr<float>(), dup.data_ptr<float>()};
-    at::parallel_for(0, dy.numel(), kCpuGrain, [&](int64_t begin, int64_t end) { differentiate(all, begin, end); });
+    at::parallel_for(0, dy.numel(), kCpuGrain, [&](int64_t begin, int64_t end) {
+      widest([&]() USAM_INLINE { differentiate(all, begin, end); });
+    });
     return {dgate, dup};
   }
 };

@@ -11,6 +11,7 @@
 
 #include "src/nn/cpu_kernel.h"
 #include "src/nn/dropout.h"
+#include "src/nn/heads.h"
 #include "src/tensor/frames.h"
 
 namespace usam::nn {
@@ -19,20 +20,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kLanes = 16;
-#define USAM_PART __attribute__((always_inline)) inline  // of a cloned function
-
-USAM_PART float dot(const float* a, const float* b, int64_t count) {
-  float parts[kLanes] = {}, sum = 0;
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (int64_t j = 0; j < kLanes; ++j) parts[j] += a[i + j] * b[i + j];
-  for (; i < count; ++i) sum += a[i] * b[i];
-  for (const float part : parts) sum += part;
-  return sum;
-}
-
-USAM_PART void add_scaled(float scale, const float* x, float* sum, int64_t count) {
+USAM_INLINE inline void add_scaled(float scale, const float* x, float* sum, int64_t count) {
   for (int64_t i = 0; i < count; ++i) sum[i] += scale * x[i];
 }
 
@@ -51,7 +39,7 @@ struct Work {
   float scale = 1;
 };
 
-USAM_CPU_CLONES void attend(const Work& w, int64_t begin, int64_t end) {
+USAM_INLINE inline void attend(const Work& w, int64_t begin, int64_t end) {
   const int64_t C = w.width;
   for (int64_t m = begin * w.queries; m < end * w.queries; ++m) {
     const int64_t n = m / w.queries, count = w.counts[n];
@@ -81,7 +69,7 @@ USAM_CPU_CLONES void attend(const Work& w, int64_t begin, int64_t end) {
 }
 
 // `scores` has place for the gradients of a window's scores.
-USAM_CPU_CLONES void attend_backward(const Work& w, int64_t begin, int64_t end, float* scores) {
+USAM_INLINE inline void attend_backward(const Work& w, int64_t begin, int64_t end, float* scores) {
   const int64_t C = w.width;
   for (int64_t m = begin * w.queries; m < end * w.queries; ++m) {
     const int64_t n = m / w.queries, count = w.counts[n];
@@ -161,7 +149,7 @@ class Attend : public torch::autograd::Function<Attend> {
     w.u = u_HRC.const_data_ptr<float>(), w.mean = mean_HMC.data_ptr<float>();
     w.weights = weights_MHK.data_ptr<float>();
     if (keep_MHK.defined()) w.keep = keep_MHK.const_data_ptr<float>();
-    call.for_windows([&](int64_t begin, int64_t end) { attend(w, begin, end); });
+    call.for_windows([&](int64_t begin, int64_t end) { widest([&]() USAM_INLINE { attend(w, begin, end); }); });
     if (keep_MHK.defined()) total_MH1 = (weights_MHK * keep_MHK).sum(2, /*keepdim=*/true);
     const auto y_HMd = mean_HMC.bmm(weight_by_head(value_DC, H).transpose(1, 2));
     const auto bias_Hd = value_D.view({H, -1});
@@ -205,7 +193,7 @@ class Attend : public torch::autograd::Function<Attend> {
     }
     call.for_windows([&](int64_t begin, int64_t end) {
       std::vector<float> scores(static_cast<size_t>(call.size));
-      attend_backward(w, begin, end, scores.data());
+      widest([&]() USAM_INLINE { attend_backward(w, begin, end, scores.data()); });
     });
     const auto du_HRC = w.given == M ? du_HMC : du_HMC.view({H, -1, w.given, C}).sum(1);
     const auto dquery_HRd = du_HRC.bmm(weight_by_head(call.key_DC, H).transpose(1, 2));
@@ -226,11 +214,6 @@ class Attend : public torch::autograd::Function<Attend> {
 
 bool is_plain(const Linear& layer) {
   return !layer->update() && layer->bias.defined() && is_plain_fp32(layer->weight) && is_plain_fp32(layer->bias);
-}
-
-// (N, L, D) -> (N, heads, L, D / heads).
-torch::Tensor split_heads(const torch::Tensor& x_NLD, int64_t heads) {
-  return x_NLD.reshape({x_NLD.size(0), x_NLD.size(1), heads, x_NLD.size(2) / heads}).transpose(1, 2);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ typedef int Int16Lanes __attribute__((vector_size(64), aligned(4), may_alias));
 typedef unsigned short Short16Lanes __attribute__((vector_size(32), aligned(2), may_alias));
 typedef signed char Byte16Lanes __attribute__((vector_size(16), aligned(1), may_alias));
 
-// For lambdas given to widest(), which must become part of the function that calls them.
+// For lambdas given to widest(), and functions that these call: they must become part of what is compiled for it.
 #define USAM_INLINE __attribute__((always_inline))
 
 namespace wide {

@@ -69,8 +69,7 @@ class Killed : public FaultySaves, public testing::WithParamInterface<int> {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     // The lines of a former life that this one cuts off count at first, which makes no difference: any moment will do.
     while (std::chrono::steady_clock::now() < end && !fs::exists(path("cut/last")) && steps("cut") < goal) usleep(1000);
-    while (std::chrono::steady_clock::now() < end && steps("cut") < goal && metrics_of(path("cut")).size() < kSteps)
-      usleep(500);
+    while (std::chrono::steady_clock::now() < end && steps("cut") < std::min(goal, kSteps)) usleep(500);
     const auto soon = std::chrono::steady_clock::now() + std::chrono::seconds(1);
     while (in_a_write && std::chrono::steady_clock::now() < soon && !writes_a_checkpoint()) {
     }

@@ -16,13 +16,16 @@ constexpr float kRangeDb = 120;
 }  // namespace
 
 CedMel::CedMel(const CedMelSpec& spec)
-    : mels_(kTransform, kHop, htk_mel_filters(spec.sample_rate, kTransform, kMels, kHighest)) {}
+    : mels_(kTransform, kHop, htk_mel_filters(spec.sample_rate, kTransform, kMels, kHighest),
+            MelSpectrum::Transform::kTorch) {}
 
 torch::Tensor CedMel::operator()(const torch::Tensor& samples) const {
   const at::NoGradGuard no_grad;
   if (samples.numel() < min_samples())
     internal_error("CED's front end got {} samples, it needs {}", samples.numel(), min_samples());
-  torch::Tensor db_TM = mels_(floats_of(samples.contiguous()), samples.numel() / kHop + 1).log10_();
+  const torch::Tensor contiguous = samples.contiguous();
+  torch::Tensor db_TM = torch::empty({samples.numel() / kHop + 1, kMels}, torch::kFloat32);
+  mels_(floats_of(contiguous), samples.numel(), floats_of(db_TM));
   const float floor = 10 * db_TM.max().item<float>() - kRangeDb;
   for (float& x : floats_of(db_TM)) x = std::max(10 * x, floor);
   return db_TM;

@@ -1,29 +1,87 @@
-// T frames, N samples of a frame, F frequency bins, M mel bands.
+// T frames, N samples of a frame, F frequency bins, M mel bands, L lanes.
 #include "data/features/mel_spectrum.h"
 
 #include <algorithm>
-#include <array>
+#include <functional>
 
 namespace usam::data {
 namespace {
 
-constexpr int64_t kBlock = 96;  // frames that are transformed at a time: they stay in the processor's cache
-constexpr int64_t kLanes = 8;   // frames that are filtered side by side, in vector registers
+constexpr int64_t kBlock = 6 * kLanes;  // frames that torch transforms at a time: they stay in the processor's cache
 constexpr float kLeast = 1e-10f;
 
-// `samples` with `margin` more at each end, reflected about the first and the last.
-std::vector<float> reflected(std::span<const float> samples, int64_t margin) {
-  std::vector<float> padded;
-  padded.reserve(samples.size() + static_cast<size_t>(2 * margin));
-  padded.insert(padded.end(), samples.rend() - margin - 1, samples.rend() - 1);
-  padded.insert(padded.end(), samples.begin(), samples.end());
-  padded.insert(padded.end(), samples.rbegin() + 1, samples.rbegin() + 1 + margin);
-  return padded;
+Float16Lanes* lanes_of(const torch::Tensor& x) {
+  return reinterpret_cast<Float16Lanes*>(x.data_ptr<float>());
+}
+
+// The power of `count` <= kLanes spectra one after the other, all frames of a bin together. The other lanes repeat.
+USAM_INLINE inline void power_of(const float* spectra, int64_t bins, int64_t count, Float16Lanes* power) {
+  Float16Lanes rows[kLanes];
+  int64_t f = 0;
+  for (; f + kLanes <= bins; f += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      const auto* at = reinterpret_cast<const Float16Lanes*>(spectra + 2 * (std::min(lane, count - 1) * bins + f));
+      const Float16Lanes low = at[0], high = at[1];
+      const Float16Lanes re =
+          __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+      const Float16Lanes im =
+          __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+      rows[lane] = re * re + im * im;
+    }
+    transpose(rows);
+    for (int64_t i = 0; i < kLanes; ++i) power[f + i] = rows[i];
+  }
+  for (; f < bins; ++f) {
+    for (int64_t lane = 0; lane < count; ++lane) {
+      const float* at = spectra + 2 * (lane * bins + f);
+      power[f][lane] = at[0] * at[0] + at[1] * at[1];
+    }
+  }
+}
+
+// The first `count` lanes as rows of `mels`.
+USAM_INLINE inline void unpack(const Float16Lanes* logs, int64_t mels, int64_t count, float* to) {
+  Float16Lanes rows[kLanes];
+  int64_t m = 0;
+  for (; m + kLanes <= mels; m += kLanes) {
+    for (int64_t i = 0; i < kLanes; ++i) rows[i] = logs[m + i];
+    transpose(rows);
+    for (int64_t lane = 0; lane < count; ++lane) *reinterpret_cast<Float16Lanes*>(to + lane * mels + m) = rows[lane];
+  }
+  for (; m < mels; ++m)
+    for (int64_t lane = 0; lane < count; ++lane) to[lane * mels + m] = logs[m][lane];
 }
 
 }  // namespace
 
-MelSpectrum::MelSpectrum(int64_t transform, int64_t hop, const torch::Tensor& filters_FM)
+struct MelSpectrum::Signal {
+  std::span<const float> samples;
+  int64_t length, transform, hop;
+
+  // The samples of frame `t`: where they stand, or laid out in `room`.
+  const float* frame(int64_t t, float* room) const {
+    const int64_t begin = t * hop - transform / 2, count = std::ssize(samples);
+    if (begin >= 0 && begin + transform <= count) return samples.data() + begin;
+    for (int64_t i = 0; i < transform; ++i) {
+      const int64_t j = std::abs(begin + i), at = j < length ? j : 2 * (length - 1) - j;
+      room[i] = at < count ? samples[static_cast<size_t>(at)] : 0;
+    }
+    return room;
+  }
+};
+
+// What a call works in.
+struct MelSpectrum::Room {
+  Room(int64_t transform, int64_t mels)
+      : edges(torch::empty({kLanes, transform})),
+        signals(torch::empty({transform, kLanes})),
+        swap(torch::empty({transform, kLanes})),
+        power(torch::zeros({transform / 2 + 1, kLanes})),
+        logs(torch::empty({mels, kLanes})) {}
+  torch::Tensor edges, signals, swap, power, logs;
+};
+
+MelSpectrum::MelSpectrum(int64_t transform, int64_t hop, const torch::Tensor& filters_FM, Transform whose)
     : transform_(transform), hop_(hop) {
   const torch::Tensor window = torch::hann_window(transform);
   window_.assign(floats_of(window).begin(), floats_of(window).end());
@@ -35,50 +93,83 @@ MelSpectrum::MelSpectrum(int64_t transform, int64_t hop, const torch::Tensor& fi
     Filter& filter = filters_.emplace_back(Filter{first, {}});
     for (int64_t f = first; f < end; ++f) filter.weights.push_back(weights_FM[f][m]);
   }
+  if (whose == Transform::kOwn) own_.emplace(transform);
 }
 
-torch::Tensor MelSpectrum::operator()(std::span<const float> samples, int64_t frames) const {
+void MelSpectrum::operator()(std::span<const float> samples, int64_t length, std::span<float> logs_TM) const {
   const at::NoGradGuard no_grad;
-  const std::vector<float> padded = reflected(samples, transform_ / 2);
-  const int64_t bins = transform_ / 2 + 1, mels = std::ssize(filters_);
-  torch::Tensor energies_TM = torch::empty({frames, mels}, torch::kFloat32);
-  torch::Tensor windowed_TN = torch::empty({std::min(frames, kBlock), transform_}, torch::kFloat32);
-  std::vector<float> power(static_cast<size_t>(bins * kLanes));
-  float* energies = energies_TM.data_ptr<float>();
+  const Signal signal{samples, length, transform_, hop_};
+  Room room(transform_, mels());
+  const int64_t frames = std::ssize(logs_TM) / mels();
+  const auto rows_of = [&](int64_t begin, int64_t end) {
+    return logs_TM.subspan(static_cast<size_t>(begin * mels()), static_cast<size_t>((end - begin) * mels()));
+  };
   for (int64_t begin = 0; begin < frames; begin += kBlock) {
-    const int64_t count = std::min(kBlock, frames - begin);
-    float* windowed = windowed_TN.data_ptr<float>();
-    for (int64_t t = 0; t < count; ++t, windowed += transform_) {
-      const float* frame = padded.data() + (begin + t) * hop_;
-      for (size_t i = 0; i < window_.size(); ++i) windowed[i] = frame[i] * window_[i];
+    const int64_t end = std::min(frames, begin + kBlock);
+    const torch::Tensor spectra_TF = own_ ? torch::Tensor() : spectra_of(signal, begin, end - begin);
+    for (int64_t t = begin; t < end; t += kLanes) {
+      const float* spectra = own_ ? nullptr : spectra_TF.const_data_ptr<float>() + (t - begin) * spectra_TF.size(1);
+      log_mels(signal, t, spectra, room, rows_of(t, std::min(t + kLanes, end)));
     }
-    const torch::Tensor spectrum_TF = torch::fft_rfft(windowed_TN.slice(0, 0, count)).contiguous();
-    const auto* spectra = reinterpret_cast<const float*>(spectrum_TF.data_ptr<c10::complex<float>>());
-    for (int64_t t = 0; t < count; t += kLanes)
-      filter(spectra + t * 2 * bins, std::min(kLanes, count - t), power, energies + (begin + t) * mels);
   }
-  return energies_TM;
 }
 
-// The mel energies of `count` <= kLanes frames; `power` is room for the power of each bin, all frames of a bin
-// together.
-void MelSpectrum::filter(const float* spectra, int64_t count, std::vector<float>& power, float* energies) const {
-  const int64_t bins = transform_ / 2 + 1, mels = std::ssize(filters_);
-  for (int64_t lane = 0; lane < count; ++lane) {
-    const float* bin = spectra + lane * 2 * bins;
-    float* to = power.data() + lane;
-    for (int64_t f = 0; f < bins; ++f, bin += 2, to += kLanes) *to = bin[0] * bin[0] + bin[1] * bin[1];
+// (count, 2 F): real and imaginary parts in turn.
+torch::Tensor MelSpectrum::spectra_of(const Signal& signal, int64_t begin, int64_t count) const {
+  const torch::Tensor windowed_TN = torch::empty({count, transform_}, torch::kFloat32);
+  float* windowed = windowed_TN.data_ptr<float>();
+  for (int64_t t = begin; t < begin + count; ++t, windowed += transform_) {
+    const float* frame = signal.frame(t, windowed);
+    std::ranges::transform(std::span(frame, window_.size()), window_, windowed, std::multiplies());
   }
-  for (int64_t m = 0; m < mels; ++m) {
-    const Filter& band = filters_[static_cast<size_t>(m)];
-    const float* bin = power.data() + band.first_bin * kLanes;
-    std::array<float, kLanes> energy{};
-    for (const float weight : band.weights) {
-      for (size_t lane = 0; lane < kLanes; ++lane) energy[lane] += weight * bin[lane];
-      bin += kLanes;
+  return torch::view_as_real(torch::fft_rfft(windowed_TN).contiguous()).flatten(1);
+}
+
+// Of the at most kLanes frames from `begin` on that `logs_TM` holds; `spectra` are theirs, or null: to be made here.
+void MelSpectrum::log_mels(const Signal& signal, int64_t begin, const float* spectra, Room& room,
+                           std::span<float> logs_TM) const {
+  const int64_t count = std::ssize(logs_TM) / mels();
+  Float16Lanes *power = lanes_of(room.power), *logs = lanes_of(room.logs);
+  widest([&]() USAM_INLINE {
+    if (spectra) {
+      power_of(spectra, transform_ / 2 + 1, count, power);
+    } else {
+      window(signal, begin, count, room);
+      own_->power(lanes_of(room.signals), lanes_of(room.swap), power);
     }
-    for (int64_t lane = 0; lane < count; ++lane)
-      energies[lane * mels + m] = std::max(energy[static_cast<size_t>(lane)], kLeast);
+    filter(power, logs);
+    unpack(logs, mels(), count, logs_TM.data());
+  });
+}
+
+// Writes the windowed samples of `count` frames, all frames of a sample together. The other lanes repeat.
+inline void MelSpectrum::window(const Signal& signal, int64_t begin, int64_t count, Room& room) const {
+  const float* frames[kLanes];
+  for (int64_t lane = 0; lane < kLanes; ++lane)
+    frames[lane] =
+        lane < count ? signal.frame(begin + lane, room.edges.data_ptr<float>() + lane * transform_) : frames[0];
+  Float16Lanes* to = lanes_of(room.signals);
+  int64_t i = 0;
+  for (; i + kLanes <= transform_; i += kLanes) {
+    Float16Lanes rows[kLanes];
+    const auto& factors = *reinterpret_cast<const Float16Lanes*>(window_.data() + i);
+    for (int64_t lane = 0; lane < kLanes; ++lane)
+      rows[lane] = *reinterpret_cast<const Float16Lanes*>(frames[lane] + i) * factors;
+    transpose(rows);
+    for (int64_t j = 0; j < kLanes; ++j) to[i + j] = rows[j];
+  }
+  for (; i < transform_; ++i)
+    for (int64_t lane = 0; lane < kLanes; ++lane) to[i][lane] = frames[lane][i] * window_[static_cast<size_t>(i)];
+}
+
+inline void MelSpectrum::filter(const Float16Lanes* power, Float16Lanes* logs) const {
+  for (const Filter& band : filters_) {
+    const Float16Lanes* bin = power + band.first_bin;
+    Float16Lanes energy{};
+    for (const float weight : band.weights) energy += weight * *bin++;
+    energy = energy > kLeast ? energy : kLeast - Float16Lanes{};
+    log10_of(energy);
+    *logs++ = energy;
   }
 }
 

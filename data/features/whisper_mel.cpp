@@ -2,7 +2,6 @@
 #include "data/features/whisper_mel.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "data/features/mel_filters.h"
 #include "src/base/error.h"
@@ -16,7 +15,9 @@ constexpr double kHighest = 8000;
 }  // namespace
 
 WhisperMel::WhisperMel(const WhisperMelSpec& spec)
-    : spec_(spec), mels_(kTransform, kHop, slaney_mel_filters(spec.sample_rate, kTransform, spec.mels, kHighest)) {}
+    : spec_(spec),
+      mels_(kTransform, kHop, slaney_mel_filters(spec.sample_rate, kTransform, spec.mels, kHighest),
+            MelSpectrum::Transform::kOwn) {}
 
 torch::Tensor WhisperMel::operator()(const torch::Tensor& samples) const {
   const at::NoGradGuard no_grad;
@@ -28,17 +29,15 @@ torch::Tensor WhisperMel::operator()(const torch::Tensor& samples) const {
   // A window past the last sample sees zeros: its frame is the logarithm's floor, and the maximum over 30 s is that
   // over the frames that touch the clip. The reflection at the end of a shorter buffer must lie beyond them.
   const int64_t touched = std::min(kFrames, (n + kTransform / 2) / kHop + 1);
-  std::vector<float> padded(static_cast<size_t>(std::min(whole, touched * kHop + kTransform)));
-  std::ranges::copy(floats_of(samples.contiguous()).first(static_cast<size_t>(n)), padded.begin());
-
-  torch::Tensor log_TM = torch::empty({frames, spec_.mels}, torch::kFloat32);
-  const torch::Tensor touched_TM = mels_(padded, touched).log10_();
+  const int64_t length = std::min(whole, touched * kHop + kTransform);
+  torch::Tensor log_TM = torch::empty({std::max(frames, touched), spec_.mels}, torch::kFloat32);
+  const torch::Tensor contiguous = samples.contiguous(), touched_TM = log_TM.slice(0, 0, touched);
+  mels_(floats_of(contiguous).first(static_cast<size_t>(n)), length, floats_of(touched_TM));
   const float floor = touched_TM.max().item<float>() - 8;
   const auto scaled = [floor](float x) { return (std::max(x, floor) + 4) / 4; };
-  const auto from = floats_of(touched_TM).first(static_cast<size_t>(std::min(frames, touched) * spec_.mels));
-  const auto rest = std::ranges::transform(from, floats_of(log_TM).begin(), scaled).out;
-  std::fill(rest, floats_of(log_TM).end(), scaled(-10));
-  return log_TM;
+  for (float& x : floats_of(touched_TM)) x = scaled(x);
+  log_TM.slice(0, touched).fill_(scaled(-10));
+  return log_TM.slice(0, 0, frames);
 }
 
 }  // namespace usam::data

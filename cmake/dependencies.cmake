@@ -1,9 +1,9 @@
-# Third-party libraries: LibTorch from the virtual environment that tools/setup makes, the rest from the system.
+# Third-party libraries that the libraries are linked with: LibTorch from the virtual environment that tools/setup makes, the
+# rest from the system. Installed too: usamConfig.cmake finds the same for those who link with usam.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
-find_package(GTest REQUIRED)
 find_package(ZLIB REQUIRED)
 pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
 pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)
@@ -13,7 +13,7 @@ pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET libcrypto)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
-pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
+pkg_check_modules(SPDLOG REQUIRED IMPORTED_TARGET spdlog)
 
 set(USAM_VENV ${CMAKE_SOURCE_DIR}/.venv CACHE PATH "Virtual environment that holds torch")
 set(USAM_TORCH "" CACHE PATH "Folder of the torch package, instead of the one in USAM_VENV")
@@ -36,11 +36,16 @@ if(USAM_CUDA AND NOT USAM_CUDA_INCLUDES)
   set(USAM_CUDA_INCLUDES ${beside_torch})
 endif()
 
+# fmt is the header-only one among LibTorch's headers, for those who do without LibTorch too.
+add_library(usam_fmt INTERFACE IMPORTED GLOBAL)
+target_include_directories(usam_fmt SYSTEM INTERFACE ${torch_folder}/include)
+target_compile_definitions(usam_fmt INTERFACE FMT_HEADER_ONLY=1)
+
 # LibTorch's own CMake package pulls in CUDA tool kits and sets global flags; its headers and libraries are all we need.
-add_library(usam_torch INTERFACE)
+# Imported: an installed usam finds its LibTorch anew.
+add_library(usam_torch INTERFACE IMPORTED GLOBAL)
 target_include_directories(usam_torch SYSTEM INTERFACE ${torch_folder}/include ${torch_folder}/include/torch/csrc/api/include)
 target_link_directories(usam_torch INTERFACE ${torch_folder}/lib)
-target_link_options(usam_torch INTERFACE -Wl,-rpath,${torch_folder}/lib)
 target_link_libraries(usam_torch INTERFACE torch torch_cpu c10 Threads::Threads)
 target_compile_definitions(usam_torch INTERFACE FMT_HEADER_ONLY=1)
 if(USAM_CUDA)

@@ -1,10 +1,15 @@
 # usam_library(NAME SOURCES... [TORCH] [LINK ...]): one static library per folder; includes are written from the tree's root.
+# All but those of tools/ are installed (install.cmake).
 # usam_test(NAME SOURCES... [TORCH] [PROGRAMS] [LINK ...]): one test binary and one ctest entry per library; PROGRAMS: it runs them.
 function(usam_library name)
   cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LINK" ${ARGN})
   add_library(usam_${name} STATIC ${ARG_SOURCES})
-  target_include_directories(usam_${name} PUBLIC ${CMAKE_SOURCE_DIR})
-  target_link_libraries(usam_${name} PRIVATE usam_warnings PUBLIC ${ARG_LINK})
+  target_include_directories(usam_${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>)
+  target_link_libraries(usam_${name} PRIVATE $<BUILD_INTERFACE:usam_warnings> PUBLIC ${ARG_LINK})
+  set_target_properties(usam_${name} PROPERTIES EXPORT_NAME ${name})
+  if(NOT CMAKE_CURRENT_SOURCE_DIR MATCHES "^${CMAKE_SOURCE_DIR}/tools/")
+    set_property(GLOBAL APPEND PROPERTY usam_libraries usam_${name})
+  endif()
   if(ARG_TORCH)
     target_link_libraries(usam_${name} PUBLIC usam_torch)
     usam_precompiled(usam_${name})

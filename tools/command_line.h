@@ -9,7 +9,7 @@ namespace usam {
 
 // Parses the command line, runs the program's body and gives its exit code (program.h).
 inline int run_app(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
-  app.set_version_flag("--version", version());
+  app.set_version_flag("--version", versions());
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -16,5 +16,7 @@ int run_program(const std::function<int()>& program);
 
 // "usam 0.1.0 (1071a65)": the project's version and the commit it was configured from.
 std::string version();
+// The same, and a line each for the LibTorch, the CUDA and the NCCL that the programs were built with ("none").
+std::string versions();
 
 }  // namespace usam

@@ -51,5 +51,13 @@ TEST(Program, VersionNamesTheCommit) {
       << version();
 }
 
+TEST(Program, VersionsNameWhatItWasBuiltWith) {
+  const std::string text = versions();
+  const std::regex lines(
+      "\\nLibTorch [0-9]+\\.[0-9]+\\.[0-9]+(\\+[a-z0-9]+)?\\nCUDA (none|[0-9.]+)\\nNCCL (none|[0-9.]+)");
+  ASSERT_TRUE(text.starts_with(version())) << text;
+  EXPECT_TRUE(std::regex_match(text.substr(version().size()), lines)) << text;
+}
+
 }  // namespace
 }  // namespace usam::test

@@ -10,6 +10,7 @@
 #include "src/io/peft.h"
 #include "src/io/weights.h"
 #include "src/nn/lora.h"
+#include "src/tensor/coded.h"
 #include "trainer/checkpoint.h"
 
 namespace usam::recipes {
@@ -29,7 +30,7 @@ std::string file_of(const std::string& path, const char* name) {
 class AdapterOverlay {
  public:
   AdapterOverlay(torch::nn::Module& module, const io::PeftAdapter& adapter)
-      : adapter_(adapter), parameters_(module.named_parameters()) {
+      : adapter_(adapter), parameters_(module.named_parameters()), coded_(coded_parameters(module)) {
     for (const auto& item : module.named_modules("", false)) {
       auto linear = std::dynamic_pointer_cast<nn::LinearImpl>(item.value());
       auto update = linear ? std::dynamic_pointer_cast<nn::LoraUpdate>(linear->update()) : nullptr;
@@ -51,7 +52,13 @@ class AdapterOverlay {
         problem(leaf_of(path), "updated by recipe.llm.lora, not by the adapter");
     report(folder);
     const torch::NoGradGuard no_grad;
-    for (const auto& [name, tensor] : adapter_.tensors) parameters_[kLanguageModel + name].copy_(tensor);
+    for (const auto& [name, tensor] : adapter_.tensors) {
+      const auto coded = coded_.modules.find(kLanguageModel + name);
+      if (coded != coded_.modules.end())
+        coded->second->take_values(tensor);
+      else
+        parameters_[kLanguageModel + name].copy_(tensor);
+    }
   }
 
  private:
@@ -77,10 +84,16 @@ class AdapterOverlay {
       problem(name, "not a parameter of the recipe's language model");
     } else if (name == kEmbedding && !adapter_.keeps_tying && !parameters_.contains(kHead)) {
       problem(name, "here the output projection too, in the adapter not");
-    } else if (ours->sizes() != tensor.sizes()) {
-      problem(name, fmt::format("({}) in the adapter, ({}) here", fmt::join(tensor.sizes(), ", "),
-                                fmt::join(ours->sizes(), ", ")));
+    } else if (const auto sizes = sizes_of(*ours, kLanguageModel + name); tensor.sizes() != sizes) {
+      problem(name,
+              fmt::format("({}) in the adapter, ({}) here", fmt::join(tensor.sizes(), ", "), fmt::join(sizes, ", ")));
     }
+  }
+
+  // Of the parameter's values, whatever it holds.
+  std::vector<int64_t> sizes_of(const torch::Tensor& parameter, const std::string& path) const {
+    const auto coded = coded_.modules.find(path);
+    return coded == coded_.modules.end() ? parameter.sizes().vec() : coded->second->value_sizes();
   }
 
   // Layers of one name differ alike, as a rule: they are counted. False, for the caller to return.
@@ -103,6 +116,7 @@ class AdapterOverlay {
 
   const io::PeftAdapter& adapter_;
   torch::OrderedDict<std::string, torch::Tensor> parameters_;
+  CodedParameters coded_;
   std::map<std::string, std::shared_ptr<nn::LoraUpdate>> updates_;
   std::map<std::string, int64_t> problems_;
 };

@@ -7,6 +7,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/io/weights.h"
+#include "src/tensor/coded.h"
 #include "src/tensor/dtype.h"
 #include "src/tensor/finite.h"
 
@@ -24,6 +25,9 @@ class Loader {
       : files_(files), options_(options) {
     for (auto& entry : module.named_parameters()) targets_[entry.key()] = entry.value();
     for (auto& entry : module.named_buffers()) targets_[entry.key()] = entry.value();
+    const auto coded = coded_parameters(module);
+    coded_ = coded.modules;
+    for (const auto& path : coded.scales) targets_.erase(path);
   }
 
   LoadReport run() {
@@ -31,7 +35,7 @@ class Loader {
     for (const auto& [path, target] : targets_) {
       const bool is_loaded = loaded_.count(target.unsafeGetTensorImpl()) > 0;
       if (!is_loaded && !(options_.optional && options_.optional(path)))
-        problem("missing: {} {} {}", path, shape(target), dtype(target));
+        problem("missing: {} {} {}", path, shape(target.sizes()), dtype(target));
     }
     if (!problems_.empty())
       user_error("{}: the weights do not fit the model, in {} tensor{} ({} fit):{}", files_.source(), count_,
@@ -69,13 +73,15 @@ class Loader {
     if (!is_new) return problem("{} and {} both go to {}", first->second, name, path);
     loaded_.insert(found->second.unsafeGetTensorImpl());
     const auto source = transformed(path, files_.get(name));
-    if (is_float(source) && source.dim() > 1 && !is_float(found->second))
-      return problem("{} is quantised here (store), and takes no other values; leave the store out", path);
-    if (source.sizes() != found->second.sizes())
-      return problem("shape of {}: expected {}, got {}", path, shape(found->second), shape(source));
+    const auto coded = coded_.find(path);
+    const bool is_coded = coded != coded_.end();
+    const auto sizes = is_coded ? coded->second->value_sizes() : found->second.sizes().vec();
+    if (source.sizes() != sizes)
+      return problem("shape of {}: expected {}, got {}", path, shape(sizes), shape(source.sizes()));
     // Quantised weights must not pass for real ones; a counter may, since Module::to(dtype) makes it floating.
-    if (is_float(source) != is_float(found->second) && source.dim() > 0)
-      return problem("dtype of {}: expected {}, got {}", path, dtype(found->second), dtype(source));
+    if (is_float(source) != (is_coded || is_float(found->second)) && source.dim() > 0)
+      return problem("dtype of {}: expected {}, got {}", path, is_coded ? "Float" : dtype(found->second),
+                     dtype(source));
     matches_.push_back({name, path});
   }
 
@@ -83,7 +89,9 @@ class Loader {
     auto& target = targets_.at(match.path);
     const auto in_file = files_.get(match.name);
     const auto source = transformed(match.path, in_file);
-    if (options_.take && options_.take(match.path, source)) {
+    const auto coded = coded_.find(match.path);
+    if (coded != coded_.end()) coded->second->take_values(source);
+    if (coded != coded_.end() || (options_.take && options_.take(match.path, source))) {
       // Codes hide what they cannot stand for.
       if (!is_float(target) && !all_finite(source)) not_finite_.insert(match.name);
     } else if (options_.keep_as) {
@@ -111,9 +119,9 @@ class Loader {
                  dtype_name(too_small_a_type_), join_words({too_large_.begin(), too_large_.end()}));
   }
 
-  static std::string shape(const torch::Tensor& tensor) {
+  static std::string shape(at::IntArrayRef sizes) {
     std::ostringstream text;
-    text << tensor.sizes();
+    text << sizes;
     return text.str();
   }
 
@@ -129,6 +137,7 @@ class Loader {
   const LoadOptions& options_;
   LoadReport report_;
   std::map<std::string, torch::Tensor> targets_;
+  std::map<std::string, Coded*> coded_;                // of the targets
   std::map<std::string, std::string> name_of_;         // module path -> file name
   std::unordered_set<const c10::TensorImpl*> loaded_;  // by identity: tied parameters have two paths
   std::vector<Match> matches_;

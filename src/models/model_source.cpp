@@ -16,12 +16,13 @@ void describe_source(Fields& f, ModelSource& source) {
   f.choice("store", source.store,
            {{"dtype", KeptStore::kDtype},
             {"bfloat16", KeptStore::kBFloat16},
+            {"bfloat16_dynamic", KeptStore::kBFloat16Dynamic},
             {"float16", KeptStore::kFloat16},
             {"int8", KeptStore::kInt8},
             {"int8_dynamic", KeptStore::kInt8Dynamic},
             {"nf4", KeptStore::kNf4}},
            "how linear layers keep their weights, which are then frozen: as dtype says, or in fewer "
-           "bits; int8_dynamic: their products are of whole numbers too (docs/precision.md)");
+           "bits; bfloat16_dynamic, int8_dynamic: their products are of such numbers too (docs/precision.md)");
 }
 
 std::string source_problem(const ModelSource& source, const std::string& model) {

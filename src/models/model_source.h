@@ -8,7 +8,7 @@ namespace usam {
 
 enum class Init { kPretrained, kRandom };
 // How a model's linear layers keep their weights: in the model's own type, or in fewer bits.
-enum class KeptStore { kDtype, kBFloat16, kFloat16, kInt8, kInt8Dynamic, kNf4 };
+enum class KeptStore { kDtype, kBFloat16, kFloat16, kInt8, kInt8Dynamic, kNf4, kBFloat16Dynamic };
 enum class KeptDtype { kFloat32, kBFloat16, kFloat16, kAuto };
 
 // The keys `path`, `init`, `dtype` and `store`: a Hugging Face folder, or random values with sizes in the config.

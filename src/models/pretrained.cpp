@@ -33,6 +33,8 @@ struct Kept {
 
 Kept kept_by(KeptStore store) {
   switch (store) {
+    case KeptStore::kBFloat16Dynamic:
+      return {nn::WeightStore::kBFloat16Dynamic};
     case KeptStore::kInt8:
       return {nn::WeightStore::kInt8};
     case KeptStore::kInt8Dynamic:

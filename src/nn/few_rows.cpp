@@ -163,7 +163,7 @@ bool can_take_few_rows(const torch::Tensor& x, const StoredWeight& weight) {
   if (!x.is_cpu() || x.scalar_type() != torch::kFloat || weight.inputs == 0) return false;
   if (x.numel() > kFewRows * weight.inputs) return false;
   if (weight.store == WeightStore::kNf4) return weight.inputs % kLanes == 0;
-  if (weight.store != WeightStore::kPlain) return true;
+  if (weight.scales.defined()) return true;
   const auto type = weight.values.scalar_type();
   return type == torch::kFloat || type == torch::kBFloat16;
 }
@@ -182,7 +182,7 @@ torch::Tensor product_of_few_rows(const torch::Tensor& x_given, const StoredWeig
                   weight.outputs};
   if (weight.store == WeightStore::kNf4) {
     multiply(Nf4Reader{values.const_data_ptr<uint8_t>(), weight.scales.const_data_ptr<float>(), nf4_pairs()}, rows);
-  } else if (weight.store != WeightStore::kPlain) {
+  } else if (weight.scales.defined()) {
     multiply(Int8Reader{values.const_data_ptr<int8_t>(), weight.scales.const_data_ptr<float>()}, rows);
   } else if (values.scalar_type() == torch::kBFloat16) {
     multiply(BFloat16Reader{static_cast<const uint16_t*>(values.const_data_ptr())}, rows);

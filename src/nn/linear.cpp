@@ -4,14 +4,17 @@
 
 #include "src/nn/few_rows.h"
 #include "src/nn/random_init.h"
+#include "src/nn/wide_product.h"
 
 namespace usam::nn {
 
 torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight_OI, const torch::Tensor& bias_O) {
-  if (c10::InferenceMode::is_enabled() && x.scalar_type() == weight_OI.scalar_type() &&
-      !at::autocast::is_autocast_enabled(x.device().type())) {
-    const StoredWeight stored{WeightStore::kPlain, weight_OI.size(0), weight_OI.size(1), weight_OI, {}};
-    if (can_take_few_rows(x, stored)) return product_of_few_rows(x, stored, bias_O);
+  if (x.scalar_type() == weight_OI.scalar_type() && !at::autocast::is_autocast_enabled(x.device().type())) {
+    if (c10::InferenceMode::is_enabled()) {
+      const StoredWeight stored{WeightStore::kPlain, weight_OI.size(0), weight_OI.size(1), weight_OI, {}};
+      if (can_take_few_rows(x, stored)) return product_of_few_rows(x, stored, bias_O);
+    }
+    if (can_take_wide_product(x, weight_OI, bias_O)) return wide_product(x, weight_OI, bias_O);
   }
   return torch::linear(x, weight_OI, bias_O);
 }
@@ -52,8 +55,13 @@ void LinearImpl::keep(const torch::Tensor& weight_OI, WeightStore store) {
   const auto kept = store_weight(weight_OI, store);
   store_ = store;
   weight.requires_grad_(false);
-  weight.set_data(kept.values);
-  if (kept.scales.defined()) scales = register_parameter("scales", kept.scales, /*requires_grad=*/false);
+  weight.set_data(kept.values.to(weight.device()));
+  if (!kept.scales.defined()) return;
+  const auto kept_scales = kept.scales.to(weight.device());
+  if (scales.defined())
+    scales.set_data(kept_scales);
+  else
+    scales = register_parameter("scales", kept_scales, /*requires_grad=*/false);
 }
 
 torch::Tensor LinearImpl::values() const {

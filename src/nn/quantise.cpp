@@ -76,7 +76,8 @@ const Nf4Pair* nf4_pairs() {
 }
 
 Int8Rows quantise_rows(const torch::Tensor& x_RC) {
-  const auto x = x_RC.detach().to(torch::kFloat).contiguous();
+  auto x = x_RC.detach().to(torch::kFloat);
+  if (x.stride(1) != 1) x = x.contiguous();  // rows may overlap: windows over a sequence
   if (!x.is_cpu()) {
     const auto scales_R = x.abs().amax(1) / 127;
     const auto inverse_R = torch::where(scales_R > 0, 1 / scales_R, torch::zeros_like(scales_R));
@@ -86,10 +87,10 @@ Int8Rows quantise_rows(const torch::Tensor& x_RC) {
   const auto* from = x.const_data_ptr<float>();
   auto* codes = rows.codes_RC.data_ptr<int8_t>();
   auto* scales = rows.scales_R.data_ptr<float>();
-  const int64_t columns = x.size(1);
+  const int64_t columns = x.size(1), step = x.stride(0);
   at::parallel_for(0, x.size(0), rows_a_thread(columns), [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE {
-      for (int64_t r = begin; r < end; ++r) scales[r] = quantise_row(from + r * columns, columns, codes + r * columns);
+      for (int64_t r = begin; r < end; ++r) scales[r] = quantise_row(from + r * step, columns, codes + r * columns);
     });
   });
   return rows;

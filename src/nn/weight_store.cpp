@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "src/nn/few_rows.h"
+#include "src/nn/linear.h"
 #include "src/nn/quantise.h"
 
 namespace usam::nn {
@@ -21,6 +22,7 @@ torch::Tensor dense_rows(const StoredWeight& weight, int64_t first, int64_t coun
       return dequantise_nf4({weight.values, weight.scales}, first * weight.inputs, count * weight.inputs)
           .view({count, weight.inputs});
     case WeightStore::kPlain:
+    case WeightStore::kBFloat16Dynamic:
       break;
   }
   return weight.values.narrow(0, first, count).to(torch::kFloat);
@@ -59,6 +61,19 @@ torch::Tensor product_in_panels(const torch::Tensor& x_MI, const StoredWeight& w
   return bias_O.defined() ? y_MO.add_(bias_O) : y_MO;
 }
 
+bool is_native_bfloat16(const torch::Tensor& x, const StoredWeight& weight) {
+  return weight.store == WeightStore::kBFloat16Dynamic && (!x.is_cpu() || has_bfloat16_products());
+}
+
+torch::Tensor in_bfloat16(const torch::Tensor& x, const StoredWeight& weight) {
+  return weight.store == WeightStore::kBFloat16Dynamic ? x.to(torch::kBFloat16).to(x.scalar_type()) : x;
+}
+
+torch::Tensor product_of_bfloat16(const torch::Tensor& x_MI, const StoredWeight& weight, const torch::Tensor& bias_O) {
+  auto y_MO = at::mm(x_MI.to(torch::kBFloat16), weight.values.t()).to(x_MI.scalar_type());
+  return bias_O.defined() ? y_MO.add_(bias_O) : y_MO;
+}
+
 // Without a graph.
 torch::Tensor product(const torch::Tensor& x, const StoredWeight& weight, const torch::Tensor& bias_O) {
   const auto x_MI = x.reshape({-1, weight.inputs});
@@ -68,9 +83,11 @@ torch::Tensor product(const torch::Tensor& x, const StoredWeight& weight, const 
   if (weight.store == WeightStore::kInt8Dynamic && can_multiply_codes(x_MI, weight))
     return product_of_codes(x_MI, weight, bias_O).view(sizes);
   const auto bias = bias_O.defined() ? bias_O.to(x.scalar_type()) : bias_O;
-  if (!is_in_panels(x_MI)) return torch::linear(x, dense_weight(weight, x.scalar_type()), bias);
-  if (!can_take_few_rows(x_MI, weight)) return product_in_panels(x_MI, weight, bias).view(sizes);
-  return product_of_few_rows(x, weight, bias);
+  if (can_take_few_rows(x_MI, weight)) return product_of_few_rows(x, weight, bias);
+  if (is_native_bfloat16(x, weight)) return product_of_bfloat16(x_MI, weight, bias).view(sizes);
+  const auto rows_MI = in_bfloat16(x_MI, weight);
+  if (is_in_panels(rows_MI)) return product_in_panels(rows_MI, weight, bias).view(sizes);
+  return nn::linear(rows_MI, dense_weight(weight, x.scalar_type()), bias).view(sizes);
 }
 
 // Keeps what the weight is stored as for the backward pass, never the values in full.
@@ -108,10 +125,21 @@ class StoredProduct : public torch::autograd::Function<StoredProduct> {
 
 }  // namespace
 
+bool& has_bfloat16_products() {
+#if defined(__x86_64__)
+  static bool has = __builtin_cpu_supports("avx512bf16");
+#else
+  static bool has = false;
+#endif
+  return has;
+}
+
 StoredWeight store_weight(const torch::Tensor& weight_OI, WeightStore store) {
   StoredWeight stored{store, weight_OI.size(0), weight_OI.size(1), {}, {}};
   if (store == WeightStore::kPlain) {
     stored.values = weight_OI;
+  } else if (store == WeightStore::kBFloat16Dynamic) {
+    stored.values = weight_OI.to(torch::kBFloat16).contiguous();
   } else if (store == WeightStore::kNf4) {
     const auto packed = quantise_nf4(weight_OI);
     stored.values = packed.codes, stored.scales = packed.scales;
@@ -123,7 +151,7 @@ StoredWeight store_weight(const torch::Tensor& weight_OI, WeightStore store) {
 }
 
 torch::Tensor dense_weight(const StoredWeight& weight, torch::ScalarType type) {
-  if (weight.store == WeightStore::kPlain) return weight.values.to(type);
+  if (!weight.scales.defined()) return weight.values.to(type);
   return dense_rows(weight, 0, weight.outputs).to(type);
 }
 
@@ -138,10 +166,17 @@ torch::Tensor stored_product(const torch::Tensor& x, const StoredWeight& weight,
 torch::Tensor stored_input_gradient(const torch::Tensor& dy, const StoredWeight& weight) {
   const torch::NoGradGuard no_grad;
   const c10::impl::ExcludeDispatchKeyGuard own_type(c10::autocast_dispatch_keyset);
-  const auto dy_MO = dy.reshape({-1, weight.outputs});
-  if (!is_in_panels(dy_MO)) return dy.matmul(dense_weight(weight, dy.scalar_type()));
   auto sizes = dy.sizes().vec();
   sizes.back() = weight.inputs;
+  if (is_native_bfloat16(dy, weight))
+    return at::mm(dy.reshape({-1, weight.outputs}).to(torch::kBFloat16), weight.values)
+        .to(dy.scalar_type())
+        .view(sizes);
+  const auto dy_MO = in_bfloat16(dy.reshape({-1, weight.outputs}), weight);
+  if (!is_in_panels(dy_MO)) {
+    const auto dense_OI = dense_weight(weight, dy.scalar_type());
+    return nn::linear(dy_MO, dense_OI.t()).view(sizes);
+  }
   auto dx_MI = torch::empty({dy_MO.size(0), weight.inputs}, dy.options());
   each_panel(weight, [&](int64_t first, const torch::Tensor& panel_PI) {
     const auto dy_MP = dy_MO.narrow(1, first, panel_PI.size(0));

@@ -5,17 +5,18 @@
 namespace usam::nn {
 
 enum class WeightStore {
-  kPlain,        // a floating type
-  kInt8,         // codes and a scale for each output; multiplied as the values that they stand for
-  kInt8Dynamic,  // the same codes; rows of activations become int8 too, and the product is one of whole numbers
-  kNf4,          // blocks of 4-bit codes (quantise.h)
+  kPlain,            // a floating type
+  kInt8,             // codes and a scale for each output; multiplied as the values that they stand for
+  kInt8Dynamic,      // the same codes; rows of activations become int8 too, and the product is one of whole numbers
+  kNf4,              // blocks of 4-bit codes (quantise.h)
+  kBFloat16Dynamic,  // bfloat16; rows of activations become bfloat16 too
 };
 
 // W (O, I). A quantised one takes no gradient.
 struct StoredWeight {
   WeightStore store = WeightStore::kPlain;
   int64_t outputs = 0, inputs = 0;
-  torch::Tensor values;  // kPlain: (O, I); int8: codes (O, I); nf4: packed codes
+  torch::Tensor values;  // kPlain, bfloat16: (O, I); int8: codes (O, I); nf4: packed codes
   torch::Tensor scales;  // int8: (O); nf4: of blocks; else undefined
 };
 
@@ -28,5 +29,9 @@ torch::Tensor dense_weight(const StoredWeight& weight, torch::ScalarType type);
 torch::Tensor stored_product(const torch::Tensor& x, const StoredWeight& weight, const torch::Tensor& bias_O);
 // dy W for dy (..., O), in dy's type, without a graph.
 torch::Tensor stored_input_gradient(const torch::Tensor& dy, const StoredWeight& weight);
+
+// Whether products of bfloat16 are the processor's own. Without such instructions (torch would take longer than in
+// fp32) rows are rounded to bfloat16 and multiplied in fp32, whose results differ by rounding. Tests clear it.
+bool& has_bfloat16_products();
 
 }  // namespace usam::nn

@@ -28,7 +28,7 @@ import sys
 import common
 
 KINDS = ("peer_same", "usam_same", "peer_best", "usam_best", "usam_cached")
-BEST = (*(f"recipe.encoders.{name}.store=int8_dynamic" for name in ("whisper", "ced", "mert")), "recipe.llm.store=bfloat16")
+BEST = (*(f"recipe.encoders.{name}.store=int8_dynamic" for name in ("whisper", "ced", "mert")), "recipe.llm.store=bfloat16_dynamic")
 CONFIG = """
 seed: {seed}
 run: {{dir: {run}}}

@@ -1,6 +1,8 @@
 // B batch, T mel frames, M mel bands, N tokens, D width.
 #include "src/models/ced/model.h"
 
+#include "src/nn/gelu.h"
+
 namespace usam {
 
 CedBatchNormImpl::CedBatchNormImpl() {
@@ -22,7 +24,7 @@ CedMlpImpl::CedMlpImpl(int64_t width, int64_t hidden) {
 }
 
 torch::Tensor CedMlpImpl::forward(const torch::Tensor& x_BND) {
-  return fc2_(torch::gelu(fc1_(x_BND)));
+  return fc2_(nn::gelu(fc1_(x_BND)));
 }
 
 CedBlockImpl::CedBlockImpl(const CedSizes& sizes) {

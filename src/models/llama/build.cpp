@@ -65,6 +65,11 @@ bool is_really_tied(const io::WeightFiles& files, const Paths& paths) {
   return false;
 }
 
+// A tied table is the output projection too: kept as linear layers are, where its rows can be read from that.
+void keep_head(Decoder& model, const Config& config) {
+  if (model.sizes().is_tied && config.store == KeptStore::kBFloat16Dynamic) model.keep_table_in_bfloat16();
+}
+
 std::shared_ptr<Decoder> read_model(const Config& config, const Family& family, Sizes sizes) {
   const auto files = open_weights(config, values_of(sizes));
   const Paths paths(files);
@@ -73,6 +78,7 @@ std::shared_ptr<Decoder> read_model(const Config& config, const Family& family, 
   io::LoadOptions options;
   options.rename = [&](const std::string& name) { return paths.in_model(name, sizes.is_tied); };
   load_pretrained(*model, config, files, options);
+  keep_head(*model, config);
   return model;
 }
 
@@ -85,6 +91,7 @@ std::shared_ptr<Decoder> build(const Config& config, const Family& family, const
   auto model = std::make_shared<Decoder>(sizes, family);
   draw_weights(*model, init);
   keep_random(*model, config);
+  keep_head(*model, config);
   return model;
 }
 

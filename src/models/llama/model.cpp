@@ -96,7 +96,7 @@ Pass Decoder::prepare(const torch::Tensor& positions_BT, const torch::Tensor& se
 }
 
 torch::Tensor Decoder::in_type_of_weights(const torch::Tensor& x) const {
-  const auto type = trunk_->embed_tokens->weight.scalar_type();
+  const auto type = trunk_->norm->weight.scalar_type();
   return type == torch::kFloat ? x : x.to(type);
 }
 
@@ -109,7 +109,8 @@ torch::Tensor Decoder::embed(const torch::Tensor& ids) {
       user_error("the id {} has no embedding: the language model's vocabulary has {} entries from 0", largest,
                  sizes_.vocab);
   }
-  return trunk_->embed_tokens(ids);
+  const auto embeds = trunk_->embed_tokens(ids);
+  return embeds.scalar_type() == torch::kFloat ? embeds : embeds.to(trunk_->norm->weight.scalar_type());
 }
 
 torch::Tensor Decoder::forward(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
@@ -148,7 +149,18 @@ torch::Tensor Decoder::logits(const torch::Tensor& hidden) {
   if (lm_head_) return lm_head_(hidden);
   const auto& table = trunk_->embed_tokens->weight;
   if (c10::InferenceMode::is_enabled() && keeps_int8()) return nn::stored_product(hidden, head_in_int8(), {});
+  if (keeps_table_) {
+    const nn::StoredWeight head{nn::WeightStore::kBFloat16Dynamic, table.size(0), table.size(1), table, {}};
+    return nn::stored_product(hidden, head, {});
+  }
   return nn::linear(hidden, table);
+}
+
+void Decoder::keep_table_in_bfloat16() {
+  auto& table = trunk_->embed_tokens->weight;
+  table.requires_grad_(false);
+  table.set_data(table.to(torch::kBFloat16));
+  keeps_table_ = true;
 }
 
 bool Decoder::keeps_int8() {

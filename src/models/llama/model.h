@@ -102,6 +102,8 @@ class Decoder final : public LanguageModel {
   int64_t width() const override { return sizes_.hidden; }
   int64_t vocab_size() const override { return sizes_.vocab; }
   void untie() override;
+  // Keeps a tied table in bfloat16, frozen, to be multiplied with as WeightStore::kBFloat16Dynamic says.
+  void keep_table_in_bfloat16();
   const Sizes& sizes() const { return sizes_; }
   const torch::Tensor& rope_frequencies() const { return frequencies_; }
 
@@ -111,7 +113,7 @@ class Decoder final : public LanguageModel {
   bool keeps_int8();  // some linear layer's weight, whose store (weight_store.h) is set once
   // In inference mode a tied output projection is kept in int8 beside the table where linear layers' weights are.
   const nn::StoredWeight& head_in_int8();
-  // Weights kept in a lower type than fp32 are computed with in that type.
+  // A model kept in a lower type than fp32 is computed in that type.
   torch::Tensor in_type_of_weights(const torch::Tensor& x) const;
 
   Sizes sizes_;
@@ -120,6 +122,7 @@ class Decoder final : public LanguageModel {
   nn::StoredWeight head_;        // of the table as it was then:
   std::pair<const void*, uint32_t> head_of_{};
   std::optional<bool> keeps_int8_;
+  bool keeps_table_ = false;   // keep_table_in_bfloat16()
   torch::Tensor frequencies_;  // no buffer: it stays fp32 when the module is cast
 };
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "src/models/mert/config.h"
+#include "src/models/mert/conv.h"
 
 namespace usam {
 
@@ -27,17 +28,13 @@ int64_t conv_frames(const MertConvSizes& sizes, int64_t samples);
 class MertConvLayerImpl : public torch::nn::Module {
  public:
   MertConvLayerImpl(const MertConvSizes& sizes, size_t index);
-  // Keeps the convolution's weight as int8 codes, and computes it as products of whole numbers (WeightStore::
-  // kInt8Dynamic): each window of steps is a row. That of one channel, the wave itself, stays as it is.
+  // MertConvImpl::quantise(); the convolution of one channel, the wave itself, stays as it is.
   void quantise();
   // x (B, C, T); lengths: valid steps of each row of the output, for the group norm.
   torch::Tensor forward(const torch::Tensor& x_BCT, const std::vector<int64_t>& lengths);
 
  private:
-  torch::Tensor convolve(const torch::Tensor& x_BCT);
-
-  torch::nn::Conv1d conv_{nullptr};
-  torch::Tensor scales_O_;  // of the codes; undefined unless quantised
+  MertConv conv_{nullptr};
   torch::nn::GroupNorm group_norm_{nullptr};
   torch::nn::LayerNorm layer_norm_{nullptr};
 };

@@ -1,6 +1,8 @@
 // B batch, n samples, C conv channels, T frames, D width.
 #include "src/models/mert/model.h"
 
+#include "src/nn/gelu.h"
+
 namespace usam {
 namespace {
 
@@ -26,7 +28,7 @@ MertLayerImpl::MertLayerImpl(const MertSizes& sizes) : pre_norm_(sizes.pre_norm)
 }
 
 torch::Tensor MertLayerImpl::feed_forward(const torch::Tensor& x_BTD) {
-  return output_(torch::gelu(intermediate_(x_BTD)));
+  return output_(nn::gelu(intermediate_(x_BTD)));
 }
 
 torch::Tensor MertLayerImpl::forward(const torch::Tensor& x_BTD, const torch::Tensor& key_mask_B11T) {
@@ -50,10 +52,10 @@ MertEncoder::MertEncoder(const MertSizes& sizes) : sizes_(sizes) {
   projection_ = feature_projection->register_module("projection", nn::Linear(channels, width));
   auto encoder = register_module("encoder", std::make_shared<torch::nn::Module>("encoder"));
   auto positions = encoder->register_module("pos_conv_embed", std::make_shared<torch::nn::Module>("pos_conv_embed"));
-  const auto options = torch::nn::Conv1dOptions(width, width, sizes.position_kernel)
-                           .padding(sizes.position_kernel / 2)
-                           .groups(sizes.position_groups);
-  position_conv_ = positions->register_module("conv", torch::nn::Conv1d(options));
+  MertConvOptions options{width, width, sizes.position_kernel};
+  options.padding = sizes.position_kernel / 2;
+  options.groups = sizes.position_groups;
+  position_conv_ = positions->register_module("conv", MertConv(options));
   layer_norm_ = encoder->register_module("layer_norm", make_norm(width, sizes.norm_epsilon));
   torch::nn::ModuleList layers;
   for (int64_t i = 0; i < sizes.layers; ++i) layers->push_back(layers_.emplace_back(MertLayer(sizes)));
@@ -65,14 +67,14 @@ torch::Tensor MertEncoder::project(const torch::Tensor& conv_BTC) {
 }
 
 torch::Tensor MertEncoder::add_positions(const torch::Tensor& x_BTD) {
-  const auto positions_BDT = torch::gelu(position_conv_(x_BTD.transpose(1, 2)));
+  const auto positions_BDT = nn::gelu(position_conv_(x_BTD.transpose(1, 2)));
   // An even kernel gives one frame too many; the reference cuts the last.
   return x_BTD + positions_BDT.narrow(2, 0, x_BTD.size(1)).transpose(1, 2);
 }
 
 EncoderOutput MertEncoder::forward(const torch::Tensor& features_Bn, const torch::Tensor& lengths_B, bool all_states) {
   const auto samples = to_list(lengths_B);
-  const auto wave_Bn = features_Bn.to(position_conv_->weight.scalar_type());
+  const auto wave_Bn = features_Bn.to(layer_norm_->weight.scalar_type());
   auto x_BTD = project(feature_extractor_(wave_Bn, samples).transpose(1, 2));
   const int64_t size = x_BTD.size(1);
   std::vector<int64_t> frames;

@@ -50,8 +50,11 @@ TORCH_MODULE(MertLayer);
 class MertEncoder : public AudioEncoder {
  public:
   explicit MertEncoder(const MertSizes& sizes);
-  // The strided convolutions' weights as int8 codes (MertConvLayerImpl::quantise).
-  void quantise_convolutions() { feature_extractor_->quantise(); }
+  // The convolutions' weights as int8 codes (MertConvImpl::quantise), but for the wave's.
+  void quantise_convolutions() {
+    feature_extractor_->quantise();
+    position_conv_->quantise();
+  }
 
   // features (B, n) wave, lengths_B samples. States (B, T, width): the input of block 1, then one after each block;
   // `last_BTD` is the last of them, with pre_norm after the closing norm.
@@ -74,7 +77,7 @@ class MertEncoder : public AudioEncoder {
   MertConvFeatures feature_extractor_{nullptr};
   torch::nn::LayerNorm projection_norm_{nullptr};
   nn::Linear projection_{nullptr};
-  torch::nn::Conv1d position_conv_{nullptr};
+  MertConv position_conv_{nullptr};
   torch::nn::LayerNorm layer_norm_{nullptr};
   std::vector<MertLayer> layers_;
 };

@@ -2,6 +2,7 @@
 #include "src/models/whisper/model.h"
 
 #include "src/base/error.h"
+#include "src/nn/gelu.h"
 #include "src/nn/random_init.h"
 
 namespace usam {
@@ -35,7 +36,7 @@ WhisperLayerImpl::WhisperLayerImpl(const WhisperSizes& sizes) {
 torch::Tensor WhisperLayerImpl::forward(const torch::Tensor& x_BTD, const torch::Tensor& key_mask_B11T) {
   return within(x_BTD, [this, key_mask_B11T](const torch::Tensor& in_BTD) {
     const auto attended_BTD = in_BTD + self_attn_(self_attn_layer_norm_(in_BTD), key_mask_B11T);
-    return attended_BTD + fc2_(torch::gelu(fc1_(final_layer_norm_(attended_BTD))));
+    return attended_BTD + fc2_(nn::gelu(fc1_(final_layer_norm_(attended_BTD))));
   });
 }
 
@@ -56,9 +57,9 @@ torch::Tensor WhisperEncoder::embed(const torch::Tensor& features_BTM, const tor
   const bool is_masked = pad_ == WhisperPad::kClip && lengths_B.min().item<int64_t>() < features_BTM.size(1);
   auto x_BDT = features_BTM.transpose(1, 2).to(conv1_->weight.scalar_type());
   if (is_masked) x_BDT = zero_beyond(x_BDT, lengths_B);
-  x_BDT = torch::gelu(conv1_(x_BDT));
+  x_BDT = nn::gelu(conv1_(x_BDT));
   if (is_masked) x_BDT = zero_beyond(x_BDT, lengths_B);
-  const auto x_BTD = torch::gelu(conv2_(x_BDT)).transpose(1, 2);
+  const auto x_BTD = nn::gelu(conv2_(x_BDT)).transpose(1, 2);
   return x_BTD + embed_positions_->named_buffers()["weight"].narrow(0, 0, x_BTD.size(1));
 }
 

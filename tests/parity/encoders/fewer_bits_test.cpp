@@ -15,11 +15,10 @@ struct Case {
   double tolerance;  // relative root mean square of the last states
 };
 // A product's error is a third to a half of these (docs/precision.md): those of three layers add up.
-constexpr Case kCases[] = {{KeptStore::kBFloat16, "bfloat16", 5e-3},
-                           {KeptStore::kFloat16, "float16", 1e-3},
-                           {KeptStore::kInt8, "int8", 2e-2},
-                           {KeptStore::kInt8Dynamic, "int8_dynamic", 3e-2},
-                           {KeptStore::kNf4, "nf4", 0.3}};
+constexpr Case kCases[] = {
+    {KeptStore::kBFloat16, "bfloat16", 5e-3},        {KeptStore::kBFloat16Dynamic, "bfloat16_dynamic", 1e-2},
+    {KeptStore::kFloat16, "float16", 1e-3},          {KeptStore::kInt8, "int8", 2e-2},
+    {KeptStore::kInt8Dynamic, "int8_dynamic", 3e-2}, {KeptStore::kNf4, "nf4", 0.3}};
 
 double relative_rms(const torch::Tensor& got, const torch::Tensor& expected) {
   return ((got - expected).pow(2).mean() / expected.pow(2).mean()).sqrt().item<double>();

@@ -33,6 +33,7 @@ TEST(FewerBits, OfLanguageModels) {
     const io::SafetensorsFile golden((test::oracle_folder() / name / "golden.safetensors").string());
     const auto expected = golden.get("plain/logits");
     for (auto [store, tolerance] : {std::pair(KeptStore::kBFloat16, 1e-2),
+                                    {KeptStore::kBFloat16Dynamic, 2e-2},
                                     {KeptStore::kInt8, 4e-2},
                                     {KeptStore::kInt8Dynamic, 5e-2},
                                     {KeptStore::kNf4, 0.5}}) {

@@ -1,6 +1,7 @@
 #include "src/io/weights.h"
 
 #include "src/base/error.h"
+#include "src/tensor/coded.h"
 #include "tests/support.h"
 #include "tests/unit/io/python.h"
 
@@ -333,16 +334,52 @@ TEST(ConvertBin, TakesACheckpointApartAndDescribesCeds) {
   EXPECT_EQ(config["target_length"], 1012);
 }
 
-TEST(StoredWeights, RefusesToPutValuesIntoCodes) {
+// Halves as codes, with a scale beside them.
+struct Halves : torch::nn::Module, Coded {
+  Halves() {
+    codes = register_parameter("codes", torch::zeros({6}, torch::kChar), /*requires_grad=*/false);
+    register_parameter("step", torch::full({1}, 0.5), /*requires_grad=*/false);
+  }
+  std::string coded() const override { return "codes"; }
+  std::string code_scales() const override { return "step"; }
+  std::vector<int64_t> value_sizes() const override { return {2, 3}; }
+  void take_values(const torch::Tensor& values) override { codes.set_data((values * 2).flatten().to(torch::kChar)); }
+  torch::Tensor codes;
+};
+
+TEST(StoredWeights, ValuesBecomeTheModulesOwnCodes) {
+  const test::TemporaryFolder folder;
+  const std::string path = (folder.path() / "values.safetensors").string();
+  const auto load = [&](const io::NamedTensors& tensors) {
+    io::write_safetensors(path, tensors);
+    torch::nn::Module root;
+    const auto halves = root.register_module("proj", std::make_shared<Halves>());
+    io::load_weights(root, io::WeightFiles(path));
+    return halves->codes.clone();
+  };
+  for (auto type : {torch::kFloat, torch::kBFloat16, torch::kHalf})
+    EXPECT_TRUE(load({{"proj.codes", torch::tensor({{1, 2, 3}, {4, 5, 6}}).to(type)}})
+                    .equal(torch::tensor({2, 4, 6, 8, 10, 12}, torch::kChar)));
+  const auto message = [&](const io::NamedTensors& tensors) { return test::message_of([&] { load(tensors); }); };
+  const std::string head = path + ": the weights do not fit the model, in 1 tensor (";
+  EXPECT_EQ(message({{"proj.codes", torch::ones({6})}}),
+            head + "0 fit):\n  shape of proj.codes: expected [2, 3], got [6]");
+  EXPECT_EQ(message({{"proj.codes", torch::ones({2, 3}, torch::kChar)}}),
+            head + "0 fit):\n  dtype of proj.codes: expected Float, got Char");
+  EXPECT_EQ(message({{"proj.codes", torch::ones({2, 3})}, {"proj.step", torch::ones({1})}}),
+            head + "1 fit):\n  unexpected: proj.step");
+  EXPECT_EQ(message({{"proj.codes", torch::full({2, 3}, NAN)}}), path + ": NaN or infinity in the weights: proj.codes");
+}
+
+TEST(StoredWeights, RefusesToPutValuesIntoWholeNumbers) {
   const test::TemporaryFolder folder;
   const std::string path = (folder.path() / "values.safetensors").string();
   io::write_safetensors(path, {{"proj", torch::ones({2, 3})}});
   torch::nn::Module module;
   module.register_parameter("proj", torch::ones({2, 3}, torch::kChar), /*requires_grad=*/false);
-  EXPECT_EQ(test::message_of([&] { io::load_weights(module, io::WeightFiles(path)); }),
-            path +
-                ": the weights do not fit the model, in 1 tensor (0 fit):\n  proj is quantised here (store), and takes "
-                "no other values; leave the store out");
+  EXPECT_EQ(
+      test::message_of([&] { io::load_weights(module, io::WeightFiles(path)); }),
+      path + ": the weights do not fit the model, in 1 tensor (0 fit):\n  dtype of proj: expected Char, got Float");
 }
 
 // What a caller keeps in its own way is his; NaN is found all the same.

@@ -194,6 +194,35 @@ TEST(Decoder, RunsInLowPrecisionAndUnderAutocast) {
   }
 }
 
+// A tied table is a table of embeddings and an output projection: in bfloat16_dynamic it is there once, in bfloat16.
+TEST(Decoder, KeepsATiedTableOnceInBFloat16) {
+  auto config = tiny();
+  config.tied = true;
+  const ModelInit how{.seed = 1, .name = "llm", .vocab_size = 60};
+  const auto exact = llama::build(config, llama::kLlama, how);
+  config.store = KeptStore::kBFloat16Dynamic;
+  const auto kept = llama::build(config, llama::kLlama, how);
+  EXPECT_EQ(kept->named_parameters()["model.embed_tokens.weight"].scalar_type(), torch::kBFloat16);
+  const auto ids = torch::arange(40).view({2, 20});
+  const auto logits_of = [&](llama::Decoder& model, const torch::Tensor& embeds) {
+    return model.logits(model.forward(embeds, positions_of(ids), torch::ones_like(ids)));
+  };
+  const auto embeds = kept->embed(ids).detach().requires_grad_(), same = exact->embed(ids).detach().requires_grad_();
+  EXPECT_EQ(embeds.scalar_type(), torch::kFloat);
+  const auto got = logits_of(*kept, embeds), expected = logits_of(*exact, same);
+  EXPECT_EQ(got.scalar_type(), torch::kFloat);
+  const auto error = [](const torch::Tensor& a, const torch::Tensor& b) {
+    return ((a - b).norm() / b.norm()).item<double>();
+  };
+  EXPECT_LT(error(got, expected), 2e-2);
+  EXPECT_GT(error(got, expected), 1e-5);
+  got.log_softmax(-1).select(2, 3).sum().backward();
+  expected.log_softmax(-1).select(2, 3).sum().backward();
+  EXPECT_LT(error(embeds.grad(), same.grad()), 5e-2);
+  const torch::InferenceMode inference;
+  EXPECT_LT(error(logits_of(*kept, embeds.detach()), expected), 2e-2);
+}
+
 TEST(Decoder, RandomWeightsAreKeptInTheTypeAskedFor) {
   auto config = tiny();
   config.dtype = KeptDtype::kBFloat16;

@@ -9,7 +9,7 @@
 #include "src/nn/few_rows.h"
 #include "src/nn/linear.h"
 #include "src/nn/quantise.h"
-#include "tests/peak_bytes.h"
+#include "src/tensor/peak_bytes.h"
 
 namespace usam::nn {
 namespace {
@@ -137,6 +137,37 @@ TEST(WeightStore, ProductsAreThoseOfTheValues) {
   }
 }
 
+// By the processor's own products where it has them, and as on one that has not.
+TEST(WeightStore, RowsBecomeBFloat16Too) {
+  torch::manual_seed(9);
+  const auto weight_OI = torch::randn({70, 96}) / 10, bias_O = torch::randn({70});
+  const auto stored = store_weight(weight_OI, WeightStore::kBFloat16Dynamic);
+  EXPECT_EQ(stored.values.scalar_type(), torch::kBFloat16);
+  const auto dense_OI = stored.values.to(torch::kDouble);
+  const bool had = has_bfloat16_products();
+  for (const bool has : {had, false}) {
+    has_bfloat16_products() = has;
+    const double rounding = has ? 5e-3 : 1e-6;  // of the results
+    for (int64_t rows : {0, 17, 40}) {
+      const auto x_MI = torch::randn({rows, 96}), dy_MO = torch::randn({rows, 70});
+      const auto in_bits = [](const torch::Tensor& x) { return x.to(torch::kBFloat16).to(torch::kDouble); };
+      const auto y_MO = stored_product(x_MI, stored, bias_O), dx_MI = stored_input_gradient(dy_MO, stored);
+      EXPECT_EQ(y_MO.scalar_type(), torch::kFloat);
+      EXPECT_EQ(dx_MI.scalar_type(), torch::kFloat);
+      EXPECT_TRUE(
+          y_MO.to(torch::kDouble)
+              .allclose(torch::linear(in_bits(x_MI), dense_OI, bias_O.to(torch::kDouble)), rounding, 2 * rounding));
+      EXPECT_TRUE(dx_MI.to(torch::kDouble).allclose(in_bits(dy_MO).mm(dense_OI), rounding, 2 * rounding));
+    }
+    // Steps of decoding read the weight alone, exactly.
+    const auto x_MI = torch::randn({3, 96});
+    EXPECT_TRUE(stored_product(x_MI, stored, {})
+                    .to(torch::kDouble)
+                    .allclose(x_MI.to(torch::kDouble).mm(dense_OI.t()), 1e-5, 1e-5));
+  }
+  has_bfloat16_products() = had;
+}
+
 TEST(WeightStore, WholeNumbersGiveWhatTheirCodesMean) {
   torch::manual_seed(5);
   const auto weight_OI = torch::randn({24, 40}), bias_O = torch::randn({24});
@@ -196,7 +227,7 @@ TEST(WeightStore, TheGraphKeepsNoValues) {
   layer->keep(torch::randn({64, 64}), WeightStore::kInt8);
   const auto x = torch::randn({30, 64}).requires_grad_();
   torch::Tensor y;
-  EXPECT_EQ(test::PeakBytes([&] { y = layer(x); }).left(), 30 * 64 * 4);
+  EXPECT_EQ(PeakBytes([&] { y = layer(x); }).left(), 30 * 64 * 4);
   EXPECT_EQ(layer->weight.nbytes(), 64 * 64);
 }
 

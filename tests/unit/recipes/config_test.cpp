@@ -53,7 +53,8 @@ TEST_F(UsamConfigTest, Refusals) {
         refusal({part + ".train=full", part + ".dtype=bfloat16"}).ends_with("'train: full' needs 'dtype: float32'"));
     EXPECT_TRUE(refusal({part + ".train=full", part + ".store=nf4"})
                     .ends_with("'store: nf4' keeps weights that are not trained; 'train: full' needs 'store: dtype'"));
-    for (const std::string key : {".dtype=bfloat16", ".store=int8", ".store=int8_dynamic", ".store=bfloat16"})
+    for (const std::string key :
+         {".dtype=bfloat16", ".store=int8", ".store=int8_dynamic", ".store=bfloat16", ".store=bfloat16_dynamic"})
       EXPECT_EQ(refusal({part + ".train=lora", part + ".lora.targets=[q_proj]", part + key}), "");
   }
 }

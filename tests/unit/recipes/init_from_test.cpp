@@ -1,6 +1,8 @@
 // init_from: an adapter in peft's layout laid over a recipe's own low-rank updates.
 #include "recipes/overlays.h"
 #include "src/io/peft.h"
+#include "src/models/mert/model.h"
+#include "src/models/pretrained.h"
 #include "tests/train/tiny_run.h"
 
 namespace usam::recipes {
@@ -73,6 +75,96 @@ TEST_F(InitFrom, AnAdapterOfAnotherKindIsRefused) {
   EXPECT_NE(of_tied.find("  model.embed_tokens.weight: here the output projection too, in the adapter not\n"),
             std::string::npos)
       << of_tied;
+}
+
+// The module's parameters as they would be with the store, had the values been there first.
+void keep_in(UsamModel& model, KeptStore store) {
+  ModelSource source;
+  source.store = store;
+  for (auto& part : model.encoders) {
+    keep_random(*part.encoder, source);
+    auto* mert = dynamic_cast<MertEncoder*>(part.encoder.get());
+    if (mert && store == KeptStore::kInt8Dynamic) mert->quantise_convolutions();
+  }
+  keep_random(*model.llm, source);
+}
+
+std::vector<std::string> with_store(const std::string& store) {
+  std::vector<std::string> overrides;
+  for (const char* part : {"encoders.whisper", "encoders.ced", "encoders.mert", "llm"})
+    overrides.push_back(fmt::format("recipe.{}.store={}", part, store));
+  return overrides;
+}
+
+constexpr std::pair<const char*, KeptStore> kStores[] = {{"bfloat16", KeptStore::kBFloat16},
+                                                         {"float16", KeptStore::kFloat16},
+                                                         {"bfloat16_dynamic", KeptStore::kBFloat16Dynamic},
+                                                         {"int8", KeptStore::kInt8},
+                                                         {"int8_dynamic", KeptStore::kInt8Dynamic},
+                                                         {"nf4", KeptStore::kNf4}};
+
+// Bit for bit what a model keeps that has the values from the start; a later overlay takes the earlier one's place.
+TEST_F(InitFrom, ValuesAreConvertedIntoTheLayersStore) {
+  using test::operator+;
+  const std::string first = folder_.path() / "first.safetensors", last = folder_.path() / "last.safetensors";
+  for (const auto& path : {first, last}) {
+    const TinyRun run(folder_.path() / "run");
+    const torch::NoGradGuard no_grad;
+    io::NamedTensors values;
+    for (const auto& item : run.model().named_parameters())
+      values.emplace_back(item.key(), (item.value() + 0.05 * torch::randn_like(item.value())).contiguous());
+    io::write_safetensors(path, values);
+  }
+  for (const auto& [name, store] : kStores) {
+    const TinyRun expected(folder_.path() / "run", {"init_from=" + last});
+    keep_in(expected.model(), store);
+    const TinyRun run(folder_.path() / "run",
+                      with_store(name) + std::vector{fmt::format("init_from=[{},{}]", first, last)});
+    const auto values = expected.model().named_parameters(), got = run.model().named_parameters();
+    int64_t lower = 0;
+    for (const auto& item : got) {
+      if (item.key().find(".lora_") != std::string::npos) {  // fp32, whatever is updated
+        EXPECT_TRUE(item.value().equal(io::SafetensorsFile(last).get(item.key()))) << item.key();
+        continue;
+      }
+      ASSERT_TRUE(values.contains(item.key())) << name << " " << item.key();
+      const auto& other = values[item.key()];
+      EXPECT_EQ(item.value().scalar_type(), other.scalar_type()) << name << " " << item.key();
+      EXPECT_TRUE(item.value().equal(other)) << name << " " << item.key();
+      EXPECT_EQ(item.value().requires_grad(), other.requires_grad()) << name << " " << item.key();
+      lower += item.value().scalar_type() != torch::kFloat;
+    }
+    // Three encoder blocks, MERT's and CED's projections of frames, two decoder blocks, the head but in nf4;
+    // convolutions.
+    EXPECT_GE(lower, 3 * 6 + 2 * 7) << name;
+    EXPECT_EQ(got["encoders.mert.feature_extractor.conv_layers.1.conv.weight"].scalar_type(),
+              store == KeptStore::kInt8Dynamic ? torch::kChar : torch::kFloat);
+  }
+}
+
+TEST_F(InitFrom, CodesAreNoValues) {
+  const TinyRun run(folder_.path() / "run", with_store("nf4"));
+  const std::string name = "llm.model.layers.0.mlp.up_proj.", path = folder_.path() / "codes.safetensors";
+  const auto values = run.model().named_parameters();
+  io::write_safetensors(path, {{name + "weight", values[name + "weight"]}, {name + "scales", values[name + "scales"]}});
+  EXPECT_EQ(test::message_of(
+                [&] { TinyRun(folder_.path() / "second", test::operator+(with_store("nf4"), {"init_from=" + path})); }),
+            path + ": the weights do not fit the model, in 2 tensors (0 fit):\n  unexpected: " + name +
+                "scales\n  shape of " + name + "weight: expected [64, 32], got [1024]");
+}
+
+// A whole layer that an adapter holds (modules_to_save).
+TEST_F(InitFrom, AnAdaptersHeadIsConvertedToo) {
+  auto adapter_values = io::read_peft_adapter(adapter());
+  const auto head = torch::randn({160, 32});
+  adapter_values.tensors.emplace_back("lm_head.weight", head);
+  const std::string more = folder_.path() / "more";
+  io::write_peft_adapter(more, adapter_values);
+  const TinyRun run(folder_.path() / "second", test::operator+(with_store("int8"), {"init_from=" + more}));
+  const auto expected = nn::store_weight(head, nn::WeightStore::kInt8);
+  const auto values = run.model().named_parameters();
+  EXPECT_TRUE(values["llm.lm_head.weight"].equal(expected.values));
+  EXPECT_TRUE(values["llm.lm_head.scales"].equal(expected.scales));
 }
 
 TEST_F(InitFrom, AnEncodersUpdatesAreExportedToo) {

@@ -1,0 +1,64 @@
+// B batch, C channels, T steps, G groups, O outputs, K kernel, W values of a window.
+#include "src/models/mert/conv.h"
+
+#include <cmath>
+
+#include "src/nn/random_init.h"
+#include "src/nn/weight_store.h"
+
+namespace usam {
+
+int64_t conv_length(int64_t length, int64_t kernel, int64_t stride) {
+  return length < kernel ? 0 : (length - kernel) / stride + 1;
+}
+
+MertConvImpl::MertConvImpl(const MertConvOptions& options) : options_(options) {
+  weight = register_parameter("weight", torch::empty(value_sizes()));
+  if (options.bias) bias = register_parameter("bias", torch::empty({options.out}));
+  if (nn::UnsetParameters::is_on()) return;
+  const double bound = 1 / std::sqrt(static_cast<double>(options.in / options.groups * options.kernel));
+  torch::nn::init::uniform_(weight, -bound, bound);
+  if (options.bias) torch::nn::init::uniform_(bias, -bound, bound);
+}
+
+void MertConvImpl::take_values(const torch::Tensor& weight_OCK) {
+  const torch::NoGradGuard no_grad;
+  const auto device = weight.device();
+  // A window's values come step by step: its channels lie beside each other.
+  const auto kept = nn::store_weight(weight_OCK.transpose(1, 2).flatten(1), nn::WeightStore::kInt8Dynamic);
+  weight.requires_grad_(false);
+  weight.set_data(kept.values.to(device));
+  const auto kept_scales = kept.scales.to(device);
+  if (scales.defined())
+    scales.set_data(kept_scales);
+  else
+    scales = register_parameter("scales", kept_scales, /*requires_grad=*/false);
+}
+
+torch::Tensor MertConvImpl::forward(const torch::Tensor& x_BCT) const {
+  const auto& o = options_;
+  if (!scales.defined()) return torch::conv1d(x_BCT, weight, bias, o.stride, o.padding, /*dilation=*/1, o.groups);
+  std::vector<torch::Tensor> clips;
+  for (const auto& clip_CT : x_BCT.unbind(0)) clips.push_back(convolve_codes(clip_CT.t()));
+  return (clips.size() == 1 ? clips[0].unsqueeze(0) : torch::stack(clips)).transpose(1, 2);
+}
+
+// (T, C) -> (T', O).
+torch::Tensor MertConvImpl::convolve_codes(const torch::Tensor& given_TC) const {
+  const auto& o = options_;
+  const auto x_TC = o.padding > 0 ? torch::constant_pad_nd(given_TC, {0, 0, o.padding, o.padding}) : given_TC;
+  const int64_t channels = o.in / o.groups, outputs = o.out / o.groups, width = o.kernel * channels;
+  const int64_t steps = conv_length(x_TC.size(0), o.kernel, o.stride);
+  const auto x_GTC = x_TC.unflatten(1, {o.groups, channels}).transpose(0, 1).contiguous();
+  std::vector<torch::Tensor> groups;
+  for (int64_t g = 0; g < o.groups; ++g) {
+    const nn::StoredWeight codes{nn::WeightStore::kInt8Dynamic, outputs, width, weight.narrow(0, g * outputs, outputs),
+                                 scales.narrow(0, g * outputs, outputs)};
+    const auto windows_TW = x_GTC[g].as_strided({steps, width}, {o.stride * channels, 1});
+    groups.push_back(
+        nn::stored_product(windows_TW, codes, bias.defined() ? bias.narrow(0, g * outputs, outputs) : bias));
+  }
+  return groups.size() == 1 ? groups[0] : torch::cat(groups, 1);
+}
+
+}  // namespace usam

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import wave
 from pathlib import Path
 
 try:
@@ -99,6 +100,21 @@ warmup_radio: 0.13
 acc_grad: 2
 clip_grad: 1
 total_samples_train: 1050000
+"""
+RUN = """
+run: {dir: run}
+data:
+  train: [{path: train.jsonl, format: slam, task: ASR}]
+  batch: {rows: 2}
+  long_audio: truncate
+recipe:
+  type: usam
+  encoders: {whisper: {type: whisper, init: random, layers: 1, width: 32, heads: 2, mels: 80}}
+  fusion: {reference: whisper}
+  bridge: {type: stack, frames: 4, tail: drop}
+  projector: {type: mlp, hidden: 7, activation: relu}
+  llm: {type: llama, init: random, layers: 1, hidden: 32, heads: 2, intermediate: 32, tokenizer: {train: {type: bpe, vocab_size: 40, byte_fallback: false}}}
+trainer: {max_steps: 1, optimizer: {type: adamw, lr: 1e-12}}
 """
 
 
@@ -253,6 +269,27 @@ class Projector(Convert):
             self.assertEqual(len(read), 4)
             self.assertIn("recipe.projector: {type: mlp, hidden: 7, activation: relu}", done.stderr)
             self.assertIn("Not read: 1 other tensors, llm.lora_A.weight the first.", done.stderr)
+
+    def test_a_run_begins_with_it(self):
+        from safetensors.torch import load_file
+        rows = []
+        for number, text in enumerate(("one two three four", "seven two three nine eight")):
+            with wave.open(str(self.root / f"{number}.wav"), "wb") as file:
+                file.setparams((1, 2, 16000, 0, "NONE", ""))
+                file.writeframes(bytes(range(256)) * 100)
+            rows.append(f'{{"key": "{number}", "source": "{number}.wav", "target": "{text}"}}\n')
+        self.write("train.jsonl", "".join(rows))
+        state = self.state(width=4 * 32, hidden=7, out=32)
+        projector = self.root / "projector.safetensors"
+        self.assertEqual(self.run_convert("projector", self.save(state), "--output", projector).returncode, 0)
+        config = self.write("run.yaml", RUN)
+        done = subprocess.run([TRAIN, config, f"init_from=[{projector}]", f"run.dir={self.root}/run"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        kept = load_file(self.root / "run/last/model.safetensors")
+        self.assertEqual(sorted(kept), ["projector.first.bias", "projector.first.weight", "projector.second.bias", "projector.second.weight"])
+        for ours, theirs in (("first", "linear1"), ("second", "linear2")):
+            for leaf in ("weight", "bias"):  # one step at a rate of next to nothing
+                torch.testing.assert_close(kept[f"projector.{ours}.{leaf}"], state[f"encoder_projector.{theirs}.{leaf}"])
 
     def test_others_are_refused(self):
         output = self.root / "out.safetensors"

@@ -1,5 +1,5 @@
 # Each target is one script that works as the first command after a clone: it sets up and builds what it needs.
-.PHONY: setup build quickstart check test bench format format-check lint tree-check cuda-check gcc-check fuzz asan ubsan tsan coverage code-map hooks
+.PHONY: setup build quickstart check test bench format format-check lint tree-check cuda-check gcc-check fuzz asan ubsan tsan coverage code-map config-reference hooks
 
 setup:
 	tools/setup
@@ -33,5 +33,7 @@ coverage:
 	tools/coverage
 code-map:
 	tools/code_map
+config-reference: build
+	tools/config_reference
 hooks:
 	git config core.hooksPath tools/hooks

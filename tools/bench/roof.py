@@ -3,7 +3,8 @@
     .venv-oracle/bin/python tools/bench/roof.py PRODUCTS.json [--threads N] [--seconds 4] [--device cuda] [--dtype bfloat16]
 
 PRODUCTS.json is what bench_step prints: `products`, [M, N, K, times] of a step's matrix products, the heaviest first. Of each
-the fastest repetition counts. Prints operations a second: `square` of two matrices of 2048 x 2048, `shapes` of the
+the fastest repetition counts, by the faster of the libraries that torch has for it: MKL, and oneDNN, whose kernels are the
+faster ones on processors of other makers than Intel. Prints operations a second: `square` of two matrices of 2048 x 2048, `shapes` of the
 products, each as often as a step has it.
 """
 from __future__ import annotations
@@ -16,14 +17,19 @@ import torch
 
 
 def rate(m: int, n: int, k: int, seconds: float, **options) -> float:
-    a, b = torch.rand(m, k, **options), torch.rand(n, k, **options).t()
+    a, b = torch.rand(m, k, **options), torch.rand(n, k, **options)
     out, began, best, rounds = torch.empty(m, n, **options), time.perf_counter(), 0.0, 0
+    products = [lambda: torch.mm(a, b.t(), out=out)]
+    if not out.is_cuda:
+        products.append(lambda: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], ""))
     while rounds < 3 or time.perf_counter() - began < seconds:
-        start = time.perf_counter()
-        torch.mm(a, b, out=out)
-        if out.is_cuda:
-            torch.cuda.synchronize()
-        best, rounds = max(best, 2 * m * n * k / (time.perf_counter() - start)), rounds + 1
+        for product in products:
+            start = time.perf_counter()
+            product()
+            if out.is_cuda:
+                torch.cuda.synchronize()
+            best = max(best, 2 * m * n * k / (time.perf_counter() - start))
+        rounds += 1
     return best
 
 

@@ -33,8 +33,9 @@ class Interrupted final : public Recipe {
 };
 
 // Starts or continues a run as a new process would, and stops it in the micro-batch `where`.
-Outcome go_on(const std::string& run, std::optional<data::Cursor> where) {
-  const TinyRun tiny(run);
+Outcome go_on(const std::string& run, std::optional<data::Cursor> where,
+              const std::vector<std::string>& overrides = {}) {
+  const TinyRun tiny(run, overrides);
   auto parts = tiny.parts();
   if (where) parts.recipe = std::make_shared<Interrupted>(tiny.recipe, *where, SIGTERM);
   parts.checkpoint = choose_resume(run, "auto");
@@ -66,6 +67,36 @@ TEST(TinyResume, EqualsAnUninterruptedRunBitForBit) {
     }
   }
   EXPECT_EQ(rows_of(cut / "metrics.jsonl"), rows_of(whole / "metrics.jsonl"));
+}
+
+// Frozen values come from init_from, in fp32, into layers that keep fewer bits; checkpoints hold what is trained alone.
+TEST(TinyResume, EqualsAnUninterruptedRunInFewerBits) {
+  const Corpus corpus;
+  const TemporaryFolder folder;
+  const std::string first = folder.path() / "first.safetensors";
+  {
+    const TinyRun tiny(folder.path() / "run");
+    io::NamedTensors values;
+    for (const auto& item : tiny.model().named_parameters())
+      values.emplace_back(item.key(), (item.value().detach() * 1.25).contiguous());
+    io::write_safetensors(first, values);
+  }
+  const std::vector<std::string> bits = {"init_from=" + first,
+                                         "recipe.encoders.whisper.store=int8",
+                                         "recipe.encoders.ced.store=nf4",
+                                         "recipe.encoders.mert.store=int8_dynamic",
+                                         "recipe.llm.store=bfloat16_dynamic",
+                                         "recipe.llm.tied=false"};
+  const auto whole = folder.path() / "whole", cut = folder.path() / "cut";
+  ASSERT_EQ(go_on(whole, std::nullopt, bits), Outcome::kFinished);
+  ASSERT_EQ(go_on(cut, data::Cursor{0, 6}, bits), Outcome::kStopped);
+  ASSERT_EQ(go_on(cut, std::nullopt, bits), Outcome::kFinished);
+  for (const char* name : {"model.safetensors", "optimizer.safetensors", "state.json"})
+    EXPECT_TRUE(bytes_of(cut / "last" / name) == bytes_of(whole / "last" / name)) << name;
+  for (const auto& name : io::SafetensorsFile(whole / "last/model.safetensors").names())
+    EXPECT_TRUE(!name.starts_with("encoders.") &&
+                (!name.starts_with("llm.") || name.find(".lora_") != std::string::npos))
+        << name;
 }
 
 }  // namespace

@@ -85,6 +85,20 @@ TEST_F(Strategies, KeepFrozenWeightsInFewerBits) {
   }
 }
 
+// A tied table in bfloat16 is whole between the root's fetch and its release, and so are MERT's convolutions in codes.
+TEST_F(Strategies, MultiplyInFewerBits) {
+  const std::string more =
+      "trainer.best.metric=tasks/error recipe.llm.store=bfloat16_dynamic recipe.llm.tied=true "
+      "recipe.encoders.mert.store=int8_dynamic ";
+  const auto one = run("env OMP_NUM_THREADS=1", command("one", more + "trainer.accumulate=2"));
+  ASSERT_EQ(one.code, 0) << one.errors;
+  expect_done(run_ranks(2, free_port(), command("two", more + "trainer.accumulate=1 parallel.strategy=fsdp")));
+  const auto ours = json_lines_of(path("two/metrics.jsonl")), theirs = json_lines_of(path("one/metrics.jsonl"));
+  ASSERT_EQ(ours.size(), theirs.size());
+  EXPECT_NEAR(ours[0].at("loss").get<double>(), theirs[0].at("loss").get<double>(), 1e-3);
+  EXPECT_NEAR(ours.back().at("eval").at("loss").get<double>(), theirs.back().at("eval").at("loss").get<double>(), 0.02);
+}
+
 // What a block keeps for its backward pass is nobody else's matter; its dropout is the same both times.
 TEST_F(Strategies, RecomputeActivations) {
   const std::string more = "recipe.encoders.whisper.train=lora ";

@@ -5,7 +5,7 @@
 #include "losses/sigmoid_cross_entropy.h"
 #include "src/base/config_yaml.h"
 #include "src/base/error.h"
-#include "tests/peak_bytes.h"
+#include "src/tensor/peak_bytes.h"
 #include "tests/support.h"
 
 namespace usam::losses {
@@ -78,7 +78,7 @@ TEST_F(ChunkedCrossEntropy, MemoryIsThatOfAChunk) {
   const auto hidden_ND = torch::randn({kN, kD}).requires_grad_(), head_VD = torch::randn({kV, kD});
   const auto targets_N = torch::randint(kV, {kN}, torch::kLong);
   const auto peak = [&](int64_t logits_mib) {
-    return test::PeakBytes([&] {
+    return PeakBytes([&] {
              cross_entropy(hidden_ND, [&](const auto& rows_nD) { return torch::linear(rows_nD, head_VD); }, targets_N,
                            {.logits_mib = logits_mib})
                  .sum.backward();
@@ -88,7 +88,7 @@ TEST_F(ChunkedCrossEntropy, MemoryIsThatOfAChunk) {
   EXPECT_GT(peak(0), 2 * kN * row);
   EXPECT_LT(peak(1), 5 * 8 * row);
   const torch::NoGradGuard no_grad;
-  EXPECT_LT(test::PeakBytes([&] {
+  EXPECT_LT(PeakBytes([&] {
               cross_entropy(hidden_ND, [&](const auto& rows_nD) { return torch::linear(rows_nD, head_VD); }, targets_N,
                             {.logits_mib = 1});
             }).peak(),

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "src/tensor/block.h"
-#include "tests/peak_bytes.h"
+#include "src/tensor/peak_bytes.h"
 
 namespace usam {
 namespace {
@@ -136,7 +136,7 @@ TEST(Recompute, KeepsWhatEntersTheBlocks) {
     recompute_blocks(net, share);
     const auto x_BD = torch::randn({4096, 12});
     torch::Tensor y_BD;
-    const test::PeakBytes forward([&] { y_BD = net.forward(x_BD); });
+    const PeakBytes forward([&] { y_BD = net.forward(x_BD); });
     return forward.left();
   };
   EXPECT_GT(left_after_forward(0), 6 * 16 * state);

@@ -165,6 +165,31 @@ for name in good bad; do {COMPILER} -std=c++20 -g {shlex.join(self.flags(kind))}
         done = Tree("tools/sanitize").run("tools/sanitize", "msan")
         self.assertEqual((done.returncode, done.stderr), (2, "sanitize: name one of asan, ubsan and tsan\n"))
 
+def has_llvm(name: str) -> bool:
+    return bool(shutil.which(f"{name}-19")) or os.access(f"/usr/lib/llvm-19/bin/{name}", os.X_OK)
+
+
+@unittest.skipUnless(COMPILER and has_llvm("llvm-cov") and has_llvm("llvm-profdata"), "there is no clang 19 or no llvm-cov here")
+class Coverage(unittest.TestCase):
+    def test_counts_lines_and_tells_of_failures(self):
+        presets = {p["name"]: p for p in json.loads(Path("CMakePresets.json").read_text())["configurePresets"]}
+        flags = presets["coverage"]["cacheVariables"]["CMAKE_CXX_FLAGS"]
+        tree = Tree("tools/coverage")
+        tree.write("part.h", "inline int part(bool on) {\n  if (on) return 1;\n  return 2;\n}\n")
+        tree.write("good.cpp", '#include "part.h"\nint main() { return part(true) - 1; }\n')
+        tree.write("bad.cpp", '#include "part.h"\nint main() { return part(true); }\n')
+        tree.write("tools/build", f"""#!/bin/sh
+mkdir -p build-coverage/bin
+for name in good bad; do {COMPILER} {flags} $name.cpp -o build-coverage/bin/$name || exit 1; done
+""", True)
+        done = tree.run("tools/coverage", "good")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        part = next(line for line in done.stdout.splitlines() if line.startswith("part.h"))
+        self.assertEqual(part.split()[-3:], ["4", "1", "75.00%"])
+        self.assertTrue((tree.root / "build-coverage/report/index.html").exists())
+        failed = tree.run("tools/coverage", "good", "bad")
+        self.assertEqual((failed.returncode, failed.stderr), (1, "coverage: bad failed\n"))
+
 
 if __name__ == "__main__":
     unittest.main()

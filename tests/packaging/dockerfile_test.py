@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 FILES = sorted(Path("packaging").glob("Dockerfile.*"))
-KNOWN = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "CMD"}
+KNOWN = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "ARG", "USER", "CMD"}
 
 
 def instructions(text: str) -> list[tuple[str, str]]:

@@ -12,9 +12,9 @@
 namespace usam::losses {
 namespace {
 
-torch::Tensor sum_of(const torch::Tensor& logits_NV, const torch::Tensor& targets_N) {
+torch::Tensor losses_of(const torch::Tensor& logits_NV, const torch::Tensor& targets_N) {
   const FullPrecision guard;
-  return at::cross_entropy_loss(logits_NV.to(torch::kFloat), targets_N, {}, at::Reduction::Sum);
+  return at::cross_entropy_loss(logits_NV.to(torch::kFloat), targets_N, {}, at::Reduction::None);
 }
 
 // The leaves that a tensor's graph leads to.
@@ -35,7 +35,8 @@ std::vector<torch::Tensor> leaves_of(const torch::Tensor& tensor) {
 struct Chunked {
   const Head& head;
   const torch::Tensor& targets_N;
-  int64_t rows;  // at a time
+  int64_t rows;            // at a time
+  torch::Tensor losses_N;  // filled in on the way
 
   // Calls work(rows of hidden, their targets, where they begin).
   template <class Work>
@@ -63,7 +64,8 @@ class ChunkedSum : public torch::autograd::Function<ChunkedSum> {
       torch::autograd::variable_list made;
       {
         const torch::AutoGradMode graph(true);
-        const auto part = sum_of(chunked->head(of[0]), targets_n);
+        const auto losses_n = losses_of(chunked->head(of[0]), targets_n), part = losses_n.sum();
+        chunked->losses_N.narrow(0, begin, losses_n.size(0)).copy_(losses_n.detach());
         sum += part.detach();
         const FullPrecision as_in_backward;
         made = torch::autograd::grad({part}, of);
@@ -104,27 +106,32 @@ void describe(Fields& f, CrossEntropyConfig& c) {
       .resumable();
 }
 
-Term cross_entropy(const torch::Tensor& logits_NV, const torch::Tensor& targets_N, const CrossEntropyConfig& config) {
-  return {"ce", sum_of(logits_NV, targets_N), "tokens", config.weight};
+Term cross_entropy(const torch::Tensor& logits_NV, const torch::Tensor& targets_N, const CrossEntropyConfig& config,
+                   torch::Tensor* each_N) {
+  const auto losses_N = losses_of(logits_NV, targets_N);
+  if (each_N) *each_N = losses_N.detach();
+  return {"ce", losses_N.sum(), "tokens", config.weight};
 }
 
 Term cross_entropy(const torch::Tensor& hidden_ND, const Head& head, const torch::Tensor& targets_N,
-                   const CrossEntropyConfig& config) {
+                   const CrossEntropyConfig& config, torch::Tensor* each_N) {
   auto [vocabulary, inputs] = probe(hidden_ND, head);
   const int64_t row_bytes = std::max<int64_t>(1, vocabulary) * static_cast<int64_t>(sizeof(float));
-  const Chunked chunked{head, targets_N, std::max<int64_t>(1, config.logits_mib * (int64_t{1} << 20) / row_bytes)};
+  const Chunked chunked{head, targets_N, std::max<int64_t>(1, config.logits_mib * (int64_t{1} << 20) / row_bytes),
+                        torch::zeros({hidden_ND.size(0)}, hidden_ND.options().dtype(torch::kFloat))};
   if (config.logits_mib == 0 || hidden_ND.size(0) <= chunked.rows)
-    return cross_entropy(head(hidden_ND), targets_N, config);
+    return cross_entropy(head(hidden_ND), targets_N, config, each_N);
   torch::Tensor sum;
   if (torch::GradMode::is_enabled() && (hidden_ND.requires_grad() || !inputs.empty())) {
     inputs.insert(inputs.begin(), hidden_ND);
     sum = ChunkedSum::apply(torch::TensorList(inputs), &chunked);
   } else {
-    sum = torch::zeros({}, hidden_ND.options().dtype(torch::kFloat));
-    chunked.each(hidden_ND, [&](const torch::Tensor& rows_nD, const torch::Tensor& targets_n, int64_t) {
-      sum += sum_of(head(rows_nD), targets_n);
+    chunked.each(hidden_ND, [&](const torch::Tensor& rows_nD, const torch::Tensor& targets_n, int64_t begin) {
+      chunked.losses_N.narrow(0, begin, rows_nD.size(0)).copy_(losses_of(head(rows_nD), targets_n).detach());
     });
+    sum = chunked.losses_N.sum();
   }
+  if (each_N) *each_N = chunked.losses_N;
   return {"ce", sum, "tokens", config.weight};
 }
 

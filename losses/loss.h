@@ -20,7 +20,8 @@ struct Term {
   double weight = 1;
 };
 
-// A figure that is logged beside the loss, as a sum and a count (its mean is logged).
+// A figure that is logged beside the loss, as a sum and a count (its mean is logged). "TERM/NAME": the term's own, over
+// a part of the items, those of a task for example.
 struct Metric {
   std::string name;
   double sum = 0;

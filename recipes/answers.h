@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/batch.h"
@@ -19,6 +20,13 @@ struct PromptRows {
   torch::Tensor embeds_BTD, lengths_B;
 };
 
+// A sample as the language model reads it in training.
+struct ShownSample {
+  std::string text;  // prompt, "<audio: 25 tokens>" where the sound stands, and answer; special tokens as they are
+  int64_t text_tokens = 0, audio_tokens = 0;
+  std::vector<std::pair<std::string, int64_t>> frames;  // steps of each encoder's features that hold the clip
+};
+
 // A recipe whose answers a language model writes: what evaluation, generation and serving ask of it.
 class Answers {
  public:
@@ -28,6 +36,8 @@ class Answers {
   virtual LanguageModel& language_model() = 0;
   virtual std::shared_ptr<const Tokenizer> tokenizer() const = 0;
   virtual std::vector<int64_t> end_ids() const = 0;  // any of them ends an answer
+  // What training reads of each sample.
+  virtual std::vector<ShownSample> show(const data::Batch& batch) const = 0;
   // How each sample was heard, for drawing, as the recipe defines it: an object a sample.
   virtual std::vector<Json> explain(const data::Batch& batch) = 0;
 };

@@ -3,6 +3,9 @@
 #include <ATen/DeviceAccelerator.h>
 #include <sys/resource.h>
 #include <torch/torch.h>
+#include <unistd.h>
+
+#include <fstream>
 
 namespace usam {
 
@@ -22,6 +25,13 @@ inline PeakMemory peak_memory(torch::Device device) {
     if (allocator->initialized()) peak.device = allocator->getDeviceStats(index).allocated_bytes[0].peak;
   }
   return peak;
+}
+
+// What of this process lies in host memory now, in bytes.
+inline int64_t resident_bytes() {
+  int64_t size = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
 }
 
 }  // namespace usam

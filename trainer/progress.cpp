@@ -21,16 +21,25 @@ int terminal_columns() {
 
 }  // namespace
 
-void Pace::add(double seconds, double audio_seconds) {
+void Pace::add(double seconds, double audio_seconds, double tokens) {
   constexpr double kKeep = 0.95;  // a window of about 1 / (1 - 0.95) steps
   steps_ = steps_ * kKeep + 1;
   seconds_ = seconds_ * kKeep + seconds;
   audio_ = audio_ * kKeep + audio_seconds;
+  tokens_ = tokens_ * kKeep + tokens;
 }
 
 std::string progress_line(const ProgressState& s) {
-  return fmt::format("step {}/{} loss {:.4f} lr {:.2e} | {:.2f} steps/s, {:.0f} s audio/s | {} left", s.step, s.total,
-                     s.loss, s.lr, s.steps_per_second, s.audio_per_second, human_seconds(s.seconds_left()));
+  std::string text = fmt::format("step {}/{} loss {:.4f} lr {:.2e} | {:.2f} steps/s, {:.0f} s audio/s", s.step, s.total,
+                                 s.loss, s.lr, s.steps_per_second, s.audio_per_second);
+  if (s.tokens_per_second > 0) text += fmt::format(", {:.0f} tokens/s", s.tokens_per_second);
+  text += fmt::format(", {} | {} left", human_bytes(s.memory), human_seconds(s.seconds_left()));
+  const char* separator = " | ";
+  for (const auto& [name, value] : s.terms) {
+    text += fmt::format("{}{} {:.4g}", separator, name, value);
+    separator = ", ";
+  }
+  return text;
 }
 
 std::string progress_bar(const ProgressState& s, int columns, bool color) {

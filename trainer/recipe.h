@@ -8,6 +8,7 @@
 #include "data/batch.h"
 #include "losses/loss.h"
 #include "src/io/safetensors.h"
+#include "trainer/health.h"
 
 namespace usam {
 
@@ -41,6 +42,8 @@ class Recipe {
   virtual torch::nn::Module& module() = 0;
   // What training changes beside the parameters (running statistics), by path; a checkpoint holds it too.
   virtual std::vector<std::pair<std::string, torch::Tensor>> statistics() { return {}; }
+  // What of its figures shows that something goes wrong.
+  virtual std::vector<Watch> watches() const { return {}; }
   // Train mode for what is trained; frozen parts stay in evaluation mode.
   virtual void train(bool on) = 0;
   // Writes what inference needs beside the trainables into a checkpoint under construction: tokenizer/, adapter/,

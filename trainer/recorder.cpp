@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/base/log.h"
+#include "trainer/prometheus.h"
 
 namespace usam {
 namespace {
@@ -56,16 +58,19 @@ Json to_json(const EpochRecord& record) {
           {"sources", part_of(record.seen, "source/")}};
 }
 
-Recorder::Recorder(const std::string& run, int64_t step)
-    : lines_(cut(run + "/metrics.jsonl", step)), events_(run, step == 0 ? 0 : step + 1) {
+Recorder::Recorder(const std::string& run, int64_t step, const std::string& prometheus)
+    : lines_(cut(run + "/metrics.jsonl", step)),
+      events_(run, step == 0 ? 0 : step + 1),
+      run_(run),
+      prometheus_(prometheus) {
   cut(run + "/bad_batches.jsonl", step);
 }
 
 void Recorder::step(const StepRecord& record) {
   if (!record.finite) {
-    if (record.ended_epoch)
-      try_to([&] { lines_.write({{"step", record.step}, {"epoch", to_json(*record.ended_epoch)}}); });
-    return;
+    Json line = {{"step", record.step}, {"health", record.health}};
+    if (record.ended_epoch) line["epoch"] = to_json(*record.ended_epoch);
+    return write(line);
   }
   const Interval& interval = record.interval;
   Json line = {{"step", record.step}, {"loss", record.figures.loss}};
@@ -73,8 +78,10 @@ void Recorder::step(const StepRecord& record) {
   line["lr"] = record.lr;
   line["grad_norm"] = record.gradient_norm;
   if (record.ended_epoch) line["epoch"] = to_json(*record.ended_epoch);
+  if (!record.health.empty()) line["health"] = record.health;
   line["time"] = {{"seconds", record.seconds},
                   {"audio_per_second", record.seconds > 0 ? record.audio_seconds / record.seconds : 0},
+                  {"tokens_per_second", record.seconds > 0 ? record.tokens / record.seconds : 0},
                   {"data", interval.data},
                   {"compute", interval.compute},
                   {"communication", interval.communication},
@@ -84,23 +91,51 @@ void Recorder::step(const StepRecord& record) {
                   {"sent_bytes", interval.sent},
                   {"peak_memory", interval.memory.host},
                   {"peak_device_memory", interval.memory.device}};
+  if (record.is_starved) line["time"]["starved"] = 1;
+  write(line);
+}
+
+void Recorder::write(const Json& line) {
+  const int64_t step = line.at("step");
   try_to([&] { lines_.write(line); });
   try_to([&] {
     for (const auto& [name, value] : line.items())
-      if (value.is_number() && name != "step") events_.scalar("train/" + name, record.step, value.get<double>());
-    for (const auto& [name, value] : line["time"].items())
-      events_.scalar("time/" + name, record.step, value.get<double>());
+      if (value.is_number() && name != "step") events_.scalar("train/" + name, step, value.get<double>());
+    for (const char* part : {"time", "health"}) {
+      const Json values = line.value(part, Json::object());
+      for (const auto& [name, value] : values.items())
+        events_.scalar(std::string(part) + "/" + name, step, value.get<double>());
+    }
   });
+  show(line);
+}
+
+// Keeps what the line does not say: the last evaluation, the troubles so far.
+void Recorder::show(const Json& line) {
+  if (prometheus_.empty()) return;
+  for (const auto& [name, value] : line.items())
+    if (name != "health") shown_[name] = value;
+  const Json wrong = line.value("health", Json::object());
+  for (const auto& [name, count] : wrong.items()) {
+    Json& total = shown_["health"][name];
+    total = (total.is_null() ? 0 : total.get<int64_t>()) + count.get<int64_t>();
+  }
+  try_to([&] { write_file_atomically(prometheus_, prometheus_text(run_, shown_)); });
 }
 
 void Recorder::evaluation(int64_t step, const Figures& figures, double seconds) {
   Json parts = {{"loss", figures.loss}};
   for (const auto& [name, value] : figures.values) parts[name] = value;
   try_to([&] { lines_.write({{"step", step}, {"eval", parts}, {"time", {{"seconds", seconds}}}}); });
+  show({{"step", step}, {"eval", parts}});
   try_to([&] {
     for (const auto& [name, value] : parts.items()) events_.scalar("eval/" + name, step, value.get<double>());
     events_.flush();
   });
+}
+
+void Recorder::events(const std::function<void(io::EventWriter&)>& write) {
+  try_to([&] { write(events_); });
 }
 
 std::string Recorder::flush() {

@@ -25,6 +25,15 @@ std::string text_of(const Figures& figures) {
   return text;
 }
 
+// The loss's terms, and what they are over a part of their items.
+std::map<std::string, double> loss_parts(const Figures& figures) {
+  std::map<std::string, double> parts;
+  for (const std::string& term : figures.terms)
+    for (const auto& [name, value] : figures.values)
+      if (name == term || name.starts_with(term + "/")) parts[name] = value;
+  return parts;
+}
+
 // The figure that says which checkpoint is the best.
 double figure(const Figures& figures, const std::string& metric) {
   if (metric == "loss") return figures.loss;
@@ -114,7 +123,7 @@ void Trainer::open_run() {
   std::filesystem::create_directories(parts_.run);
   tidy_run();
   write_file_atomically(parts_.run + "/config.yaml", parts_.config_yaml);
-  recorder_ = std::make_unique<Recorder>(parts_.run, state_.step);
+  recorder_ = std::make_unique<Recorder>(parts_.run, state_.step, parts_.prometheus);
   int64_t values = 0;
   for (const torch::Tensor& parameter : parameters_) values += parameter.numel();
   log::info("{}: {} steps of up to {} micro-batches, {} values to train.", parts_.run, total_,
@@ -122,15 +131,16 @@ void Trainer::open_run() {
 }
 
 void Trainer::record(StepRecord record) {
-  pace_.add(record.seconds, record.audio_seconds);
+  pace_.add(record.seconds, record.audio_seconds, record.tokens);
   interval_.add(record.seconds, record.wait_seconds, record.communication_seconds);
-  const bool logged = is_due(config_.log_every) || record.ended_epoch;
+  const bool logged = is_due(config_.log_every) || record.ended_epoch || !record.finite;
   if (logged) {
     record.interval = interval_.close(*parts_.ranks, parts_.device);
-    if (const std::string slow = interval_.warning(record.interval); is_first() && !slow.empty()) {
-      progress_.clear();
-      log::warn("{}", slow);
-    }
+    std::vector<std::string> told = health_.see(record);
+    if (const std::string slow = interval_.warning(record.interval); !slow.empty()) told.push_back(slow);
+    if (is_first() && !told.empty()) progress_.clear();
+    for (const std::string& sentence : told)
+      if (is_first()) log::warn("{}", sentence);
   }
   if (record.ended_epoch && is_first()) {
     progress_.clear();
@@ -142,6 +152,10 @@ void Trainer::record(StepRecord record) {
   shown.total = total_;
   shown.loss = record.figures.loss;
   shown.lr = record.lr;
+  shown.terms = loss_parts(record.figures);
+  const PeakMemory memory = peak_memory(parts_.device);
+  shown.memory = memory.device > 0 ? memory.device : memory.host;
+  shown.tokens_per_second = pace_.tokens_per_second();
   shown.steps_per_second = pace_.steps_per_second();
   shown.audio_per_second = pace_.audio_per_second();
   progress_.update(shown, logged);

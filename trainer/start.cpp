@@ -27,6 +27,7 @@ Trainer::Trainer(const TrainerConfig& config, TrainerParts parts)
       trained_(trained_by(*parts_.recipe)),
       schedule_(schedules().build(config.schedule)),
       guard_(parts_.run, config.max_bad_steps, is_first()),
+      health_(parts_.recipe->watches()),
       progress_(is_first()),
       interval_(parts_.ranks->sent()) {
   for (const auto& [name, parameter] : trained_) parameters_.push_back(parameter);

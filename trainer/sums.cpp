@@ -85,7 +85,10 @@ Figures Tally::figures(const Counts& counts, dist::Communicator& ranks) const {
   Figures figures;
   figures.loss = sums["loss"];
   for (const auto& [key, sum] : sums) {
-    if (key.starts_with("term ")) figures.values[key.substr(5)] = sum;
+    if (key.starts_with("term ")) {
+      figures.terms.push_back(key.substr(5));
+      figures.values[key.substr(5)] = sum;
+    }
     if (!key.starts_with("sum ")) continue;
     const std::string name = key.substr(4);
     if (const double count = sums["count " + name]; count != 0) figures.values[name] = sum / count;

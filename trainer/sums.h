@@ -24,6 +24,7 @@ torch::Tensor weighted_loss(const std::vector<Term>& terms, const Counts& counts
 struct Figures {
   double loss = 0;
   std::map<std::string, double> values;
+  std::vector<std::string> terms;  // which of the values are the loss's terms
 };
 
 // Collects what forward passes give, without waiting for the device until the end.

@@ -64,6 +64,7 @@ StepRecord Trainer::step() {
   }
   record.ended_epoch = advance();
   record.audio_seconds = counts.at(kAudioSeconds);
+  if (const auto tokens = counts.find("tokens"); tokens != counts.end()) record.tokens = tokens->second;
   record.seconds = clock.seconds();
   record.communication_seconds = parts_.ranks->post().waited() - waited;
   return record;
@@ -185,6 +186,11 @@ Figures Trainer::evaluate() {
   if (parts_.task_figures) {
     AutocastScope autocast(parts_.device, config_.precision);  // what fsdp fetches has its type
     for (const auto& [name, value] : parts_.task_figures()) figures.values[name] = value;
+  }
+  if (parts_.pictures) {
+    AutocastScope autocast(parts_.device, config_.precision);
+    const auto draw = parts_.pictures(figures);
+    if (recorder_) recorder_->events([&](io::EventWriter& events) { draw(events, state_.step); });
   }
   parallel_->leave();
   parts_.recipe->train(true);

@@ -13,6 +13,7 @@
 #include "trainer/batches.h"
 #include "trainer/checkpoint.h"
 #include "trainer/guard.h"
+#include "trainer/health.h"
 #include "trainer/interval.h"
 #include "trainer/optimizer.h"
 #include "trainer/pieces.h"
@@ -24,8 +25,12 @@
 #include "trainer/saver.h"
 #include "trainer/schedule.h"
 #include "trainer/trainer_config.h"
+#include "trainer/trial.h"
 
 namespace usam {
+
+// Writes events of a step.
+using Drawing = std::function<void(io::EventWriter&, int64_t step)>;
 
 // What the program hands over. The recipe is built and loaded, in host memory.
 struct TrainerParts {
@@ -43,6 +48,10 @@ struct TrainerParts {
   std::string checkpoint;  // to go on from (see choose_resume); "": from the start
   // More evaluation figures by name, of decoding for example, computed on every rank alike; may be empty.
   std::function<std::map<std::string, double>()> task_figures;
+  // What TensorBoard shows of an evaluation beside its figures: computed on every rank alike, then drawn by the first
+  // one; may be empty.
+  std::function<Drawing(const Figures&)> pictures;
+  std::string prometheus;  // the file for its text collector; "": none
 };
 
 enum class Outcome { kFinished, kStopped };  // exit codes 0 and 75
@@ -57,6 +66,11 @@ class Trainer {
   Outcome run();
   // The validation loss and its parts, over all ranks.
   Figures evaluate();
+
+  // Instead of run(): one step of this micro-batch alone, which changes the recipe's values, and what is held after it.
+  // UserError where it does not fit into memory.
+  Trial probe(const data::Batch& batch);
+  Held held() const;
 
   const RunState& state() const { return state_; }
   int64_t total_steps() const { return total_; }
@@ -81,6 +95,7 @@ class Trainer {
   void record(StepRecord record);
   bool evaluate_and_compare();
   void warm();
+  void pass(const data::Batch& batch, Trial& trial);
   void try_memory(const data::Batch& batch);
   Outcome go_on();
   bool stop_requested();
@@ -107,6 +122,7 @@ class Trainer {
   std::shared_ptr<Optimizer> optimizer_;
   std::shared_ptr<Schedule> schedule_;
   Guard guard_;
+  Health health_;
   Progress progress_;
   Pace pace_;
   IntervalClock interval_;

@@ -1,14 +1,14 @@
 // Trying the micro-batches that take most memory before anything is trained.
-#include <c10/core/Allocator.h>
-#include <c10/util/Exception.h>
-
-#include <new>
+#include <map>
 
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/base/text.h"
+#include "src/tensor/peak_bytes.h"
 #include "src/tensor/rng.h"
+#include "trainer/health.h"
 #include "trainer/memory.h"
+#include "trainer/stopwatch.h"
 #include "trainer/trainer.h"
 
 namespace usam {
@@ -46,30 +46,72 @@ void Trainer::warm() {
   interval_ = IntervalClock(parts_.ranks->sent());
 }
 
-void Trainer::try_memory(const data::Batch& batch) {
-  const auto too_much = [&](const std::exception& e) {
-    user_error(
-        "trainer.warm_with_longest: a micro-batch of epoch {} with {} samples and {:.1f} s of audio does not fit into "
-        "the memory of {}. Lower data.batch, or data.max_seconds where few clips are that long; where long rows take "
-        "more than their share, give data.batch a quadratic term. Its samples: {}. The error was: {}",
-        batch.cursor.epoch, batch.size(), batch.audio_seconds, parts_.device.str(), join_words(batch.keys), e.what());
-  };
+// Forward and backward pass of a step that is this micro-batch alone, up to the end of its gradients' exchange.
+void Trainer::pass(const data::Batch& batch, Trial& trial) {
   try {
+    const Stopwatch clock;
     const Counts counts = sum_over_ranks(parts_.recipe->count(batch), *parts_.ranks);
     parallel_->enter();
     parallel_->clear_gradients();
     seed_default_generators(draw_key(state_.seed, "warm"));
     at("forward", batch.keys);
     const torch::Tensor loss = touch(weighted_loss(forward(batch).terms, counts), parameters_);
+    loss.item();  // waits for the device
+    trial.forward = clock.seconds();
     backward(loss, /*is_last=*/true);
     parallel_->finish();
-    parallel_->clear_gradients();
-    parallel_->leave();
-  } catch (const c10::OutOfMemoryError& e) {
-    too_much(e);
-  } catch (const std::bad_alloc& e) {
-    too_much(e);
+    trial.backward = clock.seconds() - trial.forward;
+  } catch (const std::exception& e) {
+    if (!is_out_of_memory(e)) throw;
+    user_error(
+        "A micro-batch of epoch {} with {} samples and {:.1f} s of audio does not fit into "
+        "the memory of {}. Lower data.batch, or data.max_seconds where few clips are that long; where long rows take "
+        "more than their share, give data.batch a quadratic term. Its samples: {}. The error was: {}",
+        batch.cursor.epoch, batch.size(), batch.audio_seconds, parts_.device.str(), join_words(batch.keys), e.what());
   }
+}
+
+Trial Trainer::probe(const data::Batch& batch) {
+  Trial trial;
+  parallel_->clear_gradients();
+  const PeakBytes memory(
+      [&] {
+        pass(batch, trial);
+        parallel_->leave();
+        const Stopwatch clock;
+        const std::vector<ParameterGroup> groups = this->groups();
+        clip_gradients(groups, config_.max_grad_norm);
+        optimizer_->step(groups, optimizer_->base_lr());
+        parallel_->updated();
+        parameters_.front().sum().item();  // waits for the device
+        trial.update = clock.seconds();
+      },
+      parts_.device.type());
+  trial.bytes = memory.peak();
+  return trial;
+}
+
+Held Trainer::held() const {
+  std::map<const void*, int64_t> storages;
+  const auto add = [&storages](const torch::Tensor& tensor) {
+    if (tensor.defined())
+      storages[tensor.storage().unsafeGetStorageImpl()] = static_cast<int64_t>(tensor.storage().nbytes());
+  };
+  for (const auto& item : parts_.recipe->module().named_parameters()) add(item.value());
+  for (const auto& item : parts_.recipe->module().named_buffers()) add(item.value());
+  Held held;
+  for (const auto& [storage, bytes] : storages) held.weights += bytes;
+  for (const torch::Tensor& parameter : parameters_)
+    if (parameter.grad().defined()) held.gradients += static_cast<int64_t>(parameter.grad().nbytes());
+  for (const StateTensor& tensor : optimizer_->state()) held.optimizer += static_cast<int64_t>(tensor.values.nbytes());
+  return held;
+}
+
+void Trainer::try_memory(const data::Batch& batch) {
+  Trial trial;
+  pass(batch, trial);
+  parallel_->clear_gradients();
+  parallel_->leave();
   const PeakMemory peak = peak_memory(parts_.device);
   if (is_first())
     log::info(

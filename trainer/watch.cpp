@@ -41,7 +41,9 @@ const torch::Tensor& Trainer::see(const torch::Tensor& loss, bool is_last) {
 // own exceptions are about the former, all others in a run of several ranks (Gloo's, NCCL's) about the latter.
 void Trainer::explain_failure(const std::exception& e) {
   progress_.clear();
-  if (dynamic_cast<const c10::Error*>(&e) && !dynamic_cast<const c10::DistError*>(&e)) {
+  if (is_out_of_memory(e)) {
+    log::error("{}", out_of_memory_message(state_.step + 1, parts_.device.str(), keys_under_way_));
+  } else if (dynamic_cast<const c10::Error*>(&e) && !dynamic_cast<const c10::DistError*>(&e)) {
     log::error("Step {} failed on the samples {}.", state_.step + 1, join_words(keys_under_way_));
   } else if (const std::string lost = parts_.ranks->diagnosis(); !lost.empty()) {
     throw dist::RankLost(lost);

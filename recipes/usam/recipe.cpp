@@ -6,6 +6,7 @@
 
 #include "recipes/usam/assets.h"
 #include "recipes/usam/feature_cache.h"
+#include "src/nn/task_moe.h"
 #include "src/tensor/rng.h"
 
 namespace usam::recipes {
@@ -159,7 +160,8 @@ StepOutput UsamRecipe::forward(const data::Batch& batch) {
   const auto supervised = hidden_ND.index_select(0, packed.predictors_N);
   const auto targets = target.data.masked_select(length_mask(target.lengths_B, target.data.size(1)));
   const auto head = [this](const torch::Tensor& rows_ND) { return model_->llm->logits(rows_ND); };
-  out.terms.push_back(losses::cross_entropy(supervised, head, targets, config_.loss.ce));
+  torch::Tensor losses_N;
+  out.terms.push_back(losses::cross_entropy(supervised, head, targets, config_.loss.ce, &losses_N));
   if (!model_->saclm.is_empty()) {
     const auto contrasted = contrast(heard.audio, target_texts(batch));
     out.terms.insert(out.terms.end(), contrasted.terms.begin(), contrasted.terms.end());
@@ -167,30 +169,64 @@ StepOutput UsamRecipe::forward(const data::Batch& batch) {
   }
   out.terms.push_back(
       losses::load_balance(heard.probabilities_BTE, heard.chosen_BTE, heard.audio.valid_BT, config_.loss.balance));
-  const auto router = router_metrics(batch, heard);
-  out.metrics.insert(out.metrics.end(), router.begin(), router.end());
+  const auto tasks = task_metrics(batch, heard, losses_N);
+  out.metrics.insert(out.metrics.end(), tasks.begin(), tasks.end());
   return out;
 }
 
-std::vector<Metric> UsamRecipe::router_metrics(const data::Batch& batch, const nn::Projected& heard) const {
+// By task the cross-entropy of its tokens and the experts' weights; by expert its weight over all samples.
+std::vector<Metric> UsamRecipe::task_metrics(const data::Batch& batch, const nn::Projected& heard,
+                                             const torch::Tensor& losses_N) const {
   torch::NoGradGuard no_grad;
   const auto gates_BE =
       (heard.gates_BTE.to(torch::kFloat32).sum(1) / heard.audio.lengths_B().clamp_min(1).unsqueeze(1)).cpu();
-  const auto tasks = to_vector(batch.field("task").data.squeeze(1));
+  const auto tasks = to_vector(batch.field("task").data.squeeze(1)),
+             tokens = to_vector(batch.field("target").lengths_B);
+  const auto host_N = losses_N.cpu();
   std::map<std::string, Metric> sums;
+  const auto add = [&sums](const std::string& name, double sum, double count) {
+    Metric& metric = sums.try_emplace(name, Metric{name}).first->second;
+    metric.sum += sum, metric.count += count;
+  };
+  int64_t first = 0;
   for (int64_t b = 0; b < batch.size(); ++b) {
-    const int64_t task = tasks[static_cast<size_t>(b)];
+    const int64_t task = tasks[static_cast<size_t>(b)], count = tokens[static_cast<size_t>(b)];
     const std::string name = task < 0 ? "other" : std::next(config_.prompts.begin(), task)->first;
+    add("ce/" + name, host_N.narrow(0, first, count).sum().item<double>(), static_cast<double>(count));
+    first += count;
     for (int64_t e = 0; e < gates_BE.size(1); ++e) {
-      const std::string key = fmt::format("router/{}/{}", name, e);
-      auto& metric = sums.try_emplace(key, Metric{key}).first->second;
-      metric.sum += gates_BE[b][e].item<double>();
-      metric.count += 1;
+      const double gate = gates_BE[b][e].item<double>();
+      add(fmt::format("router/{}/{}", name, e), gate, 1);
+      if (gates_BE.size(1) > 1) add(fmt::format("experts/{}", e), gate, 1);
     }
   }
   std::vector<Metric> metrics;
   for (auto& entry : sums) metrics.push_back(entry.second);
   return metrics;
+}
+
+std::vector<Watch> UsamRecipe::watches() const {
+  constexpr double kNothing = 0.01, kAll = 0.95;
+  std::vector<Watch> all;
+  const auto* moe = dynamic_cast<const nn::TaskMoeImpl*>(model_->projector.get());
+  const int64_t experts = moe ? moe->config().experts : 1;
+  for (int64_t e = 0; experts > 1 && e < experts; ++e) {
+    const std::string figure = fmt::format("experts/{}", e);
+    all.push_back({fmt::format("dead_expert/{}", e), figure, kNothing, 1, fmt::format("Dead expert {}", e),
+                   "The router gives it next to nothing, so it learns nothing. Raise recipe.loss.balance.weight, lower "
+                   "trainer.optimizer.lr, or give recipe.projector fewer experts."});
+    all.push_back(
+        {fmt::format("router_collapse/{}", e), figure, 0, kAll, fmt::format("Router collapse to expert {}", e),
+         "All sounds and tasks go the same way. Raise recipe.loss.balance.weight, lower trainer.optimizer.lr, "
+         "or set recipe.projector.router_input to both."});
+  }
+  if (config_.loss.saclm && config_.loss.saclm->decision == losses::Decision::kThreshold)
+    all.push_back(
+        {"mask_collapse", "saclm_kept", 0.02, 0.98, "Mask collapse",
+         "The contrastive loss keeps hardly any audio token, or nearly all. Lower recipe.loss.saclm.threshold "
+         "where it keeps none and raise it where it keeps all, set recipe.loss.saclm.regularizer to ratio, or "
+         "recipe.loss.saclm.decision to top_k, which keeps the share rho."});
+  return all;
 }
 
 std::vector<ParameterGroup> UsamRecipe::groups() {
@@ -205,6 +241,25 @@ PromptRows UsamRecipe::prompts(const data::Batch& batch) {
   const auto audio = to_part(model_->prune(hear(batch).audio));
   const auto sequence = lay_out({model_->embed(batch.field("left")), audio, model_->embed(batch.field("right"))});
   return {sequence.embeds_BTD, sequence.lengths_B};
+}
+
+std::vector<ShownSample> UsamRecipe::show(const data::Batch& batch) const {
+  std::vector<ShownSample> all(static_cast<size_t>(batch.size()));
+  for (int64_t b = 0; b < batch.size(); ++b) {
+    ShownSample& sample = all[static_cast<size_t>(b)];
+    const auto text = [&](const char* name) {
+      const auto& field = batch.field(name);
+      const auto ids = to_vector(field.data[b].narrow(0, 0, field.lengths_B[b].item<int64_t>()));
+      sample.text_tokens += std::ssize(ids);
+      return tokenizer_->decode(ids, SpecialText::kKept);
+    };
+    sample.audio_tokens = batch.field("audio_tokens").data[b].item<int64_t>();
+    sample.text = text("left") + fmt::format("<audio: {} tokens>", sample.audio_tokens);
+    sample.text += text("right") + text("target");
+    for (const auto& part : model_->encoders)
+      sample.frames.emplace_back(part.name, batch.field("steps." + part.name).data[b].sum().item<int64_t>());
+  }
+  return all;
 }
 
 std::vector<Json> UsamRecipe::explain(const data::Batch& batch) {

@@ -28,6 +28,7 @@ class UsamRecipe final : public Recipe, public Answers {
   StepOutput forward(const data::Batch& batch) override;
   std::vector<ParameterGroup> groups() override;
   torch::nn::Module& module() override { return *model_; }
+  std::vector<Watch> watches() const override;
   void train(bool on) override { model_->set_training(on); }
   void save_assets(const std::string& folder, const io::NamedTensors& values) const override;
   void check_assets(const std::string& folder) const override;
@@ -36,6 +37,7 @@ class UsamRecipe final : public Recipe, public Answers {
   LanguageModel& language_model() override { return *model_->llm; }
   std::shared_ptr<const Tokenizer> tokenizer() const override { return tokenizer_; }
   std::vector<int64_t> end_ids() const override { return eos_; }
+  std::vector<ShownSample> show(const data::Batch& batch) const override;
   // {"seconds", "scores", "kept": of each audio token, with the sample's own text; "gates": mean weight of each expert}
   std::vector<Json> explain(const data::Batch& batch) override;
   const UsamModel& model() const { return *model_; }
@@ -46,7 +48,8 @@ class UsamRecipe final : public Recipe, public Answers {
   nn::Projected hear(const data::Batch& batch);
   losses::TextTokens embed(const losses::TextPool& texts) const;
   losses::SaclmOutput contrast(const Frames& audio, const losses::TextPool& own);
-  std::vector<Metric> router_metrics(const data::Batch& batch, const nn::Projected& heard) const;
+  std::vector<Metric> task_metrics(const data::Batch& batch, const nn::Projected& heard,
+                                   const torch::Tensor& losses_N) const;
 
   UsamConfig config_;
   RecipeInit init_;

@@ -142,6 +142,16 @@ void EventWriter::image(const std::string& tag, int64_t step, const torch::Tenso
   add(summary_event(step, Message().bytes(1, tag).message(4, image)));
 }
 
+void EventWriter::audio(const std::string& tag, int64_t step, const Sound& sound) {
+  const auto audio = Message()
+                         .float32(1, static_cast<float>(sound.rate))
+                         .varint(2, 1)
+                         .varint(3, static_cast<uint64_t>(sound.samples))
+                         .bytes(4, sound.wav)
+                         .bytes(5, "audio/wav");
+  add(summary_event(step, Message().bytes(1, tag).message(6, audio)));
+}
+
 void EventWriter::add(const std::string& event) {
   const std::string length = little_endian(event.size(), 8);
   pending_ += length + little_endian(masked_crc32c(length), 4) + event + little_endian(masked_crc32c(event), 4);

@@ -7,6 +7,13 @@
 
 namespace usam::io {
 
+// A sound with one channel, as a wav file's bytes.
+struct Sound {
+  std::string wav;
+  double rate = 16000;  // Hz
+  int64_t samples = 0;
+};
+
 // Writes a TensorBoard event file FOLDER/events.out.tfevents.<time>.<host>.<pid>.<n>: TFRecords of Event messages
 // (tensorflow/core/util/event.proto), encoded by hand. Tags and texts are UTF-8. Events reach the disk at flush() and
 // in the destructor. UserError names the file when it cannot be written.
@@ -23,6 +30,7 @@ class EventWriter {
   void text(const std::string& tag, int64_t step, const std::string& markdown);
   // (height, width, 3) or (height, width), uint8.
   void image(const std::string& tag, int64_t step, const torch::Tensor& pixels);
+  void audio(const std::string& tag, int64_t step, const Sound& sound);
   void flush();
   const std::string& path() const { return path_; }
 

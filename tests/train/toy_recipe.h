@@ -17,6 +17,7 @@ struct ToyOptions {
   double dropout = 0;
   bool uses_bias = true;                               // false: no forward pass touches the bias
   std::function<void(const data::Batch&)> on_forward;  // called first thing in a forward pass
+  std::vector<Watch> watches = {};
 };
 
 struct ToyModuleImpl : torch::nn::Module {
@@ -59,6 +60,7 @@ class ToyRecipe final : public Recipe {
   }
   torch::nn::Module& module() override { return *module_; }
   std::vector<std::pair<std::string, torch::Tensor>> statistics() override { return {{"seen", module_->seen}}; }
+  std::vector<Watch> watches() const override { return options_.watches; }
   void train(bool on) override { is_training_ = on; }
   void save_assets(const std::string& folder, const io::NamedTensors&) const override {
     write_file_atomically(folder + "/base.json", kBase);

@@ -115,10 +115,11 @@ TEST(EventWriter, WritesWhatTheMessagesSay) {
     writer.scalar("train/loss", 300, 0.25);
     writer.text("config", 0, "seed: 20");
     writer.image("mask", 7, torch::full({2, 3}, 9, torch::kByte));
+    writer.audio("tone", 8, {"RIFF...", 16000, 4});
   }
   EXPECT_TRUE(std::filesystem::path(path).filename().string().starts_with("events.out.tfevents."));
   const auto events = events_of(path);
-  ASSERT_EQ(events.size(), 4);
+  ASSERT_EQ(events.size(), 5);
   EXPECT_EQ(events[0].text(3), "brain.Event:2");
   EXPECT_GT(events[0].float64(1), 1.7e9);
   EXPECT_FALSE(events[0].has(7));
@@ -134,6 +135,12 @@ TEST(EventWriter, WritesWhatTheMessagesSay) {
   EXPECT_EQ(image.number(1), 2);
   EXPECT_EQ(image.number(2), 3);
   EXPECT_EQ(image.text(4), encode_png(torch::full({2, 3}, 9, torch::kByte)));
+  const auto audio = events[4].message(5).message(1).message(6);
+  EXPECT_EQ(audio.float32(1), 16000);
+  EXPECT_EQ(audio.number(2), 1);
+  EXPECT_EQ(audio.number(3), 4);
+  EXPECT_EQ(audio.text(4), "RIFF...");
+  EXPECT_EQ(audio.text(5), "audio/wav");
 }
 
 TEST(EventWriter, AResumedFileStartsItsSession) {

@@ -81,11 +81,31 @@ TEST(Warm, SaysWhatDoesNotFit) {
   const std::string message =
       test::message_of([&] { Trainer(warm_config(6), with_worst(folder.path(), options)).run(); });
   EXPECT_TRUE(message.starts_with(fmt::format(
-      "trainer.warm_with_longest: a micro-batch of epoch 0 with {} samples and {:.1f} s of audio does not fit into the "
+      "A micro-batch of epoch 0 with {} samples and {:.1f} s of audio does not fit into the "
       "memory of cpu. Lower data.batch, or data.max_seconds where few clips are that long; where long rows take more "
       "than their share, give data.batch a quadratic term. Its samples: {}. The error was: 80 GiB are too many",
       all.size(), static_cast<double>(all.size()), keys)))
       << message;
+}
+
+// A trial of a step is a step: it updates, and what it says it held is what there is.
+TEST(Warm, AProbedStepSaysWhatItTook) {
+  const test::TemporaryFolder folder;
+  TrainerParts parts = toy_parts(folder.path());
+  const auto recipe = parts.recipe;
+  Trainer trainer(toy_config(6), std::move(parts));
+  EXPECT_EQ(trainer.held().weights, (4 * 3 + 3 + 2 * 2) * 4 + 8);
+  const auto before = recipe->module().parameters()[0].clone();
+  const Trial trial = trainer.probe(toy_batch({0, 3}));
+  EXPECT_FALSE(torch::equal(before, recipe->module().parameters()[0]));
+  EXPECT_GT(trial.forward, 0);
+  EXPECT_GT(trial.backward, 0);
+  EXPECT_GT(trial.update, 0);
+  EXPECT_EQ(trainer.held().gradients, (4 * 3 + 3 + 2 * 2) * 4);
+  EXPECT_GE(trainer.held().optimizer, 2 * (4 * 3 + 3 + 2 * 2) * 4);  // averages, squares and a counter a group
+  EXPECT_LE(trainer.held().optimizer, 2 * (4 * 3 + 3 + 2 * 2) * 4 + 8);
+  EXPECT_GT(trial.bytes, trainer.held().gradients);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 
 #include "data/audio/decode.h"
@@ -30,6 +31,7 @@ class FileReader final : public ClipReader {
         user_error("data.max_seconds is {}, but stream '{}' takes at most {} s; lower it", longest, stream.name,
                    front_end->max_seconds());
       const int64_t least = std::max(stream.min_samples, front_end->min_samples());
+      if (front_end->is_spectrogram()) spectrogram_rates_.insert(static_cast<double>(sample_rate(stream.front_end)));
       streams_.push_back(
           {stream.name, static_cast<double>(sample_rate(stream.front_end)), least, std::move(front_end)});
     }
@@ -83,7 +85,10 @@ class FileReader final : public ClipReader {
     std::map<double, torch::Tensor> resampled;  // once for all streams of a rate
     for (const auto& stream : streams_) {
       const auto [at_rate, is_new] = resampled.try_emplace(stream.rate);
-      if (is_new) at_rate->second = audio::resample(samples, rate, stream.rate);
+      if (is_new) {
+        const bool is_exact = spectrogram_rates_.contains(stream.rate);
+        at_rate->second = (is_exact ? audio::resample : audio::resample_nearly)(samples, rate, stream.rate);
+      }
       const torch::Tensor heard = padded_to(at_rate->second, stream.min_samples);
       clip.samples[stream.name] = heard.numel();
       clip.features[stream.name] = (*stream.front_end)(heard);
@@ -114,6 +119,7 @@ class FileReader final : public ClipReader {
   Augmenter augmenter_;
   double min_seconds_;
   std::vector<StreamReader> streams_;
+  std::set<double> spectrogram_rates_;
 };
 
 int64_t bytes_of(const Clip& clip) {

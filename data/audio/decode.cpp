@@ -20,6 +20,7 @@ namespace {
 
 constexpr int64_t kMinRate = 1000, kMaxRate = 768000;
 constexpr sf_count_t kBlockSamples = 8192;        // over all channels; they stay in the processor's cache
+constexpr sf_count_t kTrustedFrames = 1 << 20;    // room for so many is made because a header says so
 constexpr sf_count_t kUnknownFrames = 1LL << 48;  // libsndfile gives the largest integer where the header has no length
 constexpr sf_count_t kMaxCountedSeconds = 7 * 24 * 3600;  // a file without a length is not read for longer than this
 constexpr float kLoudest = 1e6f;  // full scale is 1; 16-bit integers stored as floats still pass
@@ -111,9 +112,17 @@ class Reader {
   // The means of the channels of `count` frames from `first` on, or of those up to the file's end.
   std::span<const float> read(sf_count_t first, sf_count_t count) {
     go_to(first);
+    const sf_count_t promised = std::clamp<sf_count_t>(info_.frames - first, 0, kTrustedFrames);
+    mono_.reserve(static_cast<size_t>(std::min(count, promised)));
     read_frames(file_.get(), info_, count - std::ssize(mono_), [this](std::span<const float> b) { append_mean(b); });
     bytes_.check();
     return std::span(mono_).first(static_cast<size_t>(std::min<sf_count_t>(count, std::ssize(mono_))));
+  }
+
+  // The first `count` of what was read last, which this gives away.
+  torch::Tensor take(int64_t count) {
+    const auto mono = std::make_shared<std::vector<float>>(std::move(mono_));
+    return torch::from_blob(mono->data(), {count}, [mono](void*) {}, torch::kFloat32);
   }
 
  private:
@@ -231,9 +240,14 @@ Audio decode(const AudioRef& source, double max_seconds, const Part& part) {
     user_error("{}: the file is damaged: {} of {} samples could be read", source.shown(), first + std::ssize(mono),
                info.frames);
   if (audio.is_cut) mono = mono.first(static_cast<size_t>(limit));
+  const bool is_read_on = !part.is_whole() && reader->is_forward_only();
+  if (!is_read_on) {
+    audio.samples = reader->take(std::ssize(mono));
+    return audio;
+  }
   audio.samples = torch::empty({std::ssize(mono)}, torch::kFloat32);
   std::ranges::copy(mono, audio.samples.data_ptr<float>());
-  if (!part.is_whole() && reader->is_forward_only()) kept = std::move(reader);
+  kept = std::move(reader);
   return audio;
 }
 

@@ -49,12 +49,12 @@ inline bool is_misdeclared(double seconds, double apart) {
   return apart > 0.1 && apart > 0.05 * seconds;
 }
 
-// Decodes at most the first `max_seconds` of a file or of a part of it, in blocks: what a header claims is never
-// allocated. A part holds exactly the samples that stand there in the whole file. It is come to by seeking, or where a
-// format cannot seek exactly (mp3, gsm) by reading all that stands before it; a thread that reads the parts of such a
-// file in their order reads it once. Refused: what is no audio or has no samples, a part behind the end, rates outside
-// 1 kHz to 768 kHz, NaN, infinite or absurd samples (above 1e6), lossless files that end before their header says, and
-// what data/audio/bytes.h refuses. The offset in `source` is not looked at: `part` says what is read.
+// Decodes at most the first `max_seconds` of a file or of a part of it, in blocks: on a header's word alone 4 MB are
+// allocated at most. A part holds exactly the samples that stand there in the whole file. It is come to by seeking, or
+// where a format cannot seek exactly (mp3, gsm) by reading all that stands before it; a thread that reads the parts of
+// such a file in their order reads it once. Refused: what is no audio or has no samples, a part behind the end, rates
+// outside 1 kHz to 768 kHz, NaN, infinite or absurd samples (above 1e6), lossless files that end before their header
+// says, and what data/audio/bytes.h refuses. The offset in `source` is not looked at: `part` says what is read.
 Audio decode(const AudioRef& source, double max_seconds = std::numeric_limits<double>::infinity(),
              const Part& part = {});
 inline Audio decode(const std::string& path, double max_seconds = std::numeric_limits<double>::infinity(),

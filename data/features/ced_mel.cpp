@@ -16,8 +16,7 @@ constexpr float kRangeDb = 120;
 }  // namespace
 
 CedMel::CedMel(const CedMelSpec& spec)
-    : mels_(kTransform, kHop, htk_mel_filters(spec.sample_rate, kTransform, kMels, kHighest),
-            MelSpectrum::Transform::kTorch) {}
+    : mels_(kTransform, kHop, htk_mel_filters(spec.sample_rate, kTransform, kMels, kHighest)) {}
 
 torch::Tensor CedMel::operator()(const torch::Tensor& samples) const {
   const at::NoGradGuard no_grad;

@@ -2,7 +2,6 @@
 #include "data/features/mel_spectrum.h"
 
 #include <algorithm>
-#include <functional>
 
 namespace usam::data {
 namespace {
@@ -17,8 +16,8 @@ Float16Lanes* lanes_of(const torch::Tensor& x) {
 // The power of `count` <= kLanes spectra one after the other, all frames of a bin together. The other lanes repeat.
 USAM_INLINE inline void power_of(const float* spectra, int64_t bins, int64_t count, Float16Lanes* power) {
   Float16Lanes rows[kLanes];
-  int64_t f = 0;
-  for (; f + kLanes <= bins; f += kLanes) {
+  const int64_t whole = bins / kLanes * kLanes;
+  for (int64_t f = 0; f < whole; f += kLanes) {
     for (int64_t lane = 0; lane < kLanes; ++lane) {
       const auto* at = reinterpret_cast<const Float16Lanes*>(spectra + 2 * (std::min(lane, count - 1) * bins + f));
       const Float16Lanes low = at[0], high = at[1];
@@ -31,7 +30,7 @@ USAM_INLINE inline void power_of(const float* spectra, int64_t bins, int64_t cou
     transpose(rows);
     for (int64_t i = 0; i < kLanes; ++i) power[f + i] = rows[i];
   }
-  for (; f < bins; ++f) {
+  for (int64_t f = whole; f < bins; ++f) {
     for (int64_t lane = 0; lane < count; ++lane) {
       const float* at = spectra + 2 * (lane * bins + f);
       power[f][lane] = at[0] * at[0] + at[1] * at[1];
@@ -42,13 +41,13 @@ USAM_INLINE inline void power_of(const float* spectra, int64_t bins, int64_t cou
 // The first `count` lanes as rows of `mels`.
 USAM_INLINE inline void unpack(const Float16Lanes* logs, int64_t mels, int64_t count, float* to) {
   Float16Lanes rows[kLanes];
-  int64_t m = 0;
-  for (; m + kLanes <= mels; m += kLanes) {
+  const int64_t whole = mels / kLanes * kLanes;
+  for (int64_t m = 0; m < whole; m += kLanes) {
     for (int64_t i = 0; i < kLanes; ++i) rows[i] = logs[m + i];
     transpose(rows);
     for (int64_t lane = 0; lane < count; ++lane) *reinterpret_cast<Float16Lanes*>(to + lane * mels + m) = rows[lane];
   }
-  for (; m < mels; ++m)
+  for (int64_t m = whole; m < mels; ++m)
     for (int64_t lane = 0; lane < count; ++lane) to[lane * mels + m] = logs[m][lane];
 }
 
@@ -70,18 +69,7 @@ struct MelSpectrum::Signal {
   }
 };
 
-// What a call works in.
-struct MelSpectrum::Room {
-  Room(int64_t transform, int64_t mels)
-      : edges(torch::empty({kLanes, transform})),
-        signals(torch::empty({transform, kLanes})),
-        swap(torch::empty({transform, kLanes})),
-        power(torch::zeros({transform / 2 + 1, kLanes})),
-        logs(torch::empty({mels, kLanes})) {}
-  torch::Tensor edges, signals, swap, power, logs;
-};
-
-MelSpectrum::MelSpectrum(int64_t transform, int64_t hop, const torch::Tensor& filters_FM, Transform whose)
+MelSpectrum::MelSpectrum(int64_t transform, int64_t hop, const torch::Tensor& filters_FM)
     : transform_(transform), hop_(hop) {
   const torch::Tensor window = torch::hann_window(transform);
   window_.assign(floats_of(window).begin(), floats_of(window).end());
@@ -93,24 +81,26 @@ MelSpectrum::MelSpectrum(int64_t transform, int64_t hop, const torch::Tensor& fi
     Filter& filter = filters_.emplace_back(Filter{first, {}});
     for (int64_t f = first; f < end; ++f) filter.weights.push_back(weights_FM[f][m]);
   }
-  if (whose == Transform::kOwn) own_.emplace(transform);
 }
 
 void MelSpectrum::operator()(std::span<const float> samples, int64_t length, std::span<float> logs_TM) const {
   const at::NoGradGuard no_grad;
   const Signal signal{samples, length, transform_, hop_};
-  Room room(transform_, mels());
-  const int64_t frames = std::ssize(logs_TM) / mels();
-  const auto rows_of = [&](int64_t begin, int64_t end) {
-    return logs_TM.subspan(static_cast<size_t>(begin * mels()), static_cast<size_t>((end - begin) * mels()));
-  };
+  const int64_t bins = transform_ / 2 + 1, frames = std::ssize(logs_TM) / mels();
+  const torch::Tensor power_FL = torch::zeros({bins, kLanes}), logs_ML = torch::empty({mels(), kLanes});
+  Float16Lanes *power = lanes_of(power_FL), *logs = lanes_of(logs_ML);
   for (int64_t begin = 0; begin < frames; begin += kBlock) {
     const int64_t end = std::min(frames, begin + kBlock);
-    const torch::Tensor spectra_TF = own_ ? torch::Tensor() : spectra_of(signal, begin, end - begin);
-    for (int64_t t = begin; t < end; t += kLanes) {
-      const float* spectra = own_ ? nullptr : spectra_TF.const_data_ptr<float>() + (t - begin) * spectra_TF.size(1);
-      log_mels(signal, t, spectra, room, rows_of(t, std::min(t + kLanes, end)));
-    }
+    const torch::Tensor spectra_TF = spectra_of(signal, begin, end - begin);
+    const auto* spectra = spectra_TF.const_data_ptr<float>();
+    widest([&]() USAM_INLINE {
+      for (int64_t t = begin; t < end; t += kLanes) {
+        const int64_t count = std::min(kLanes, end - t);
+        power_of(spectra + (t - begin) * 2 * bins, bins, count, power);
+        filter(power, logs);
+        unpack(logs, mels(), count, logs_TM.data() + t * mels());
+      }
+    });
   }
 }
 
@@ -120,46 +110,11 @@ torch::Tensor MelSpectrum::spectra_of(const Signal& signal, int64_t begin, int64
   float* windowed = windowed_TN.data_ptr<float>();
   for (int64_t t = begin; t < begin + count; ++t, windowed += transform_) {
     const float* frame = signal.frame(t, windowed);
-    std::ranges::transform(std::span(frame, window_.size()), window_, windowed, std::multiplies());
+    widest([&]() USAM_INLINE {
+      for (int64_t i = 0; i < transform_; ++i) windowed[i] = frame[i] * window_[static_cast<size_t>(i)];
+    });
   }
   return torch::view_as_real(torch::fft_rfft(windowed_TN).contiguous()).flatten(1);
-}
-
-// Of the at most kLanes frames from `begin` on that `logs_TM` holds; `spectra` are theirs, or null: to be made here.
-void MelSpectrum::log_mels(const Signal& signal, int64_t begin, const float* spectra, Room& room,
-                           std::span<float> logs_TM) const {
-  const int64_t count = std::ssize(logs_TM) / mels();
-  Float16Lanes *power = lanes_of(room.power), *logs = lanes_of(room.logs);
-  widest([&]() USAM_INLINE {
-    if (spectra) {
-      power_of(spectra, transform_ / 2 + 1, count, power);
-    } else {
-      window(signal, begin, count, room);
-      own_->power(lanes_of(room.signals), lanes_of(room.swap), power);
-    }
-    filter(power, logs);
-    unpack(logs, mels(), count, logs_TM.data());
-  });
-}
-
-// Writes the windowed samples of `count` frames, all frames of a sample together. The other lanes repeat.
-inline void MelSpectrum::window(const Signal& signal, int64_t begin, int64_t count, Room& room) const {
-  const float* frames[kLanes];
-  for (int64_t lane = 0; lane < kLanes; ++lane)
-    frames[lane] =
-        lane < count ? signal.frame(begin + lane, room.edges.data_ptr<float>() + lane * transform_) : frames[0];
-  Float16Lanes* to = lanes_of(room.signals);
-  int64_t i = 0;
-  for (; i + kLanes <= transform_; i += kLanes) {
-    Float16Lanes rows[kLanes];
-    const auto& factors = *reinterpret_cast<const Float16Lanes*>(window_.data() + i);
-    for (int64_t lane = 0; lane < kLanes; ++lane)
-      rows[lane] = *reinterpret_cast<const Float16Lanes*>(frames[lane] + i) * factors;
-    transpose(rows);
-    for (int64_t j = 0; j < kLanes; ++j) to[i + j] = rows[j];
-  }
-  for (; i < transform_; ++i)
-    for (int64_t lane = 0; lane < kLanes; ++lane) to[i][lane] = frames[lane][i] * window_[static_cast<size_t>(i)];
 }
 
 inline void MelSpectrum::filter(const Float16Lanes* power, Float16Lanes* logs) const {

@@ -15,9 +15,7 @@ constexpr double kHighest = 8000;
 }  // namespace
 
 WhisperMel::WhisperMel(const WhisperMelSpec& spec)
-    : spec_(spec),
-      mels_(kTransform, kHop, slaney_mel_filters(spec.sample_rate, kTransform, spec.mels, kHighest),
-            MelSpectrum::Transform::kOwn) {}
+    : spec_(spec), mels_(kTransform, kHop, slaney_mel_filters(spec.sample_rate, kTransform, spec.mels, kHighest)) {}
 
 torch::Tensor WhisperMel::operator()(const torch::Tensor& samples) const {
   const at::NoGradGuard no_grad;

@@ -1,8 +1,6 @@
 // Reads a manifest through DataSet and Loader with the streams of the usam recipe (Whisper's log-mel, CED's log-mel,
 // MERT's wave) and no model, and prints what that took as one JSON object: tools/bench/data.py holds it against a
 // PyTorch DataLoader.
-#include <sys/resource.h>
-
 #include <chrono>
 #include <iostream>
 
@@ -10,6 +8,7 @@
 #include "data/manifest.h"
 #include "src/base/json.h"
 #include "src/io/safetensors.h"
+#include "tools/bench/processor_time.h"
 #include "tools/command_line.h"
 
 namespace {
@@ -24,16 +23,6 @@ struct Arguments {
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-// Of all threads of this process, those that have ended included.
-double processor_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 std::shared_ptr<const usam::data::DataSet> open(const Arguments& arguments) {

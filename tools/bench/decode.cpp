@@ -1,7 +1,5 @@
 // Decodes greedily with the language model of a Hugging Face folder, once for every line on standard input:
 // tools/bench/decode.py holds it against transformers' generate. B prompts, T positions, D width.
-#include <sys/resource.h>
-
 #include <chrono>
 #include <iostream>
 
@@ -10,6 +8,7 @@
 #include "src/decode/generate.h"
 #include "src/io/safetensors.h"
 #include "src/models/model_registry.h"
+#include "tools/bench/processor_time.h"
 #include "tools/command_line.h"
 #include "tools/inspect/folder_part.h"
 
@@ -25,14 +24,6 @@ struct Clock {
   std::chrono::steady_clock::time_point wall = std::chrono::steady_clock::now();
   double processor = processor_seconds();
 
-  static double processor_seconds() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const timeval& t) {
-      return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-    };
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-  }
   usam::Json passed() const {
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - wall;
     return {{"wall_s", seconds.count()}, {"cpu_s", processor_seconds() - processor}};

@@ -194,5 +194,30 @@ TEST(Resample, LengthsAndIdentity) {
   EXPECT_EQ(resample(torch::ones({0}), 44100, 16000).numel(), 0);
 }
 
+// Ratios of every kind that is done in blocks; lengths around a block's; the loudest samples at the ends.
+TEST(ResampleNearly, IsTheSameToAMillionth) {
+  torch::manual_seed(5);
+  for (const auto& [from, to] :
+       {std::pair{16000, 24000}, {8000, 24000}, {8000, 16000}, {12000, 16000}, {6000, 24000}}) {
+    for (const int64_t n : {1, 2, 3, 119, 121, 1000, 3856, 3857, 40001}) {
+      torch::Tensor x = 0.1 * torch::randn({n});
+      x[0] = 0.9;
+      x[n - 1] = -0.9;
+      const torch::Tensor expected = resample(x, from, to), found = resample_nearly(x, from, to);
+      ASSERT_EQ(found.numel(), expected.numel()) << from << " " << to << " " << n;
+      EXPECT_LE((found - expected).abs().max().item<double>(), 1e-6) << from << " " << to << " " << n;
+    }
+  }
+  EXPECT_EQ(resample_nearly(torch::ones({0}), 8000, 16000).numel(), 0);
+}
+
+TEST(ResampleNearly, LeavesOtherRatesToSoxr) {
+  const torch::Tensor x = torch::randn({5000});
+  EXPECT_TRUE(resample_nearly(x, 16000, 16000).is_same(x));
+  for (const auto& [from, to] :
+       {std::pair<double, double>{24000, 16000}, {22050, 24000}, {16000.5, 24000}, {20000, 24000}})
+    EXPECT_TRUE(torch::equal(resample_nearly(x, from, to), resample(x, from, to))) << from << " " << to;
+}
+
 }  // namespace
 }  // namespace usam::data::audio

@@ -20,9 +20,9 @@ void front_end(benchmark::State& state, const FrontEndSpec& spec) {
   count_audio(state);
 }
 
-void resample(benchmark::State& state, double from, double to) {
+void resample(benchmark::State& state, decltype(data::audio::resample)* by, double from, double to) {
   const auto wave = torch::randn({state.range(0) * static_cast<int64_t>(from)}) * 0.1;
-  for (auto _ : state) benchmark::DoNotOptimize(data::audio::resample(wave, from, to));
+  for (auto _ : state) benchmark::DoNotOptimize(by(wave, from, to));
   count_audio(state);
 }
 
@@ -36,8 +36,9 @@ void register_features() {
   add("whisper_mel_30s", front_end, FrontEndSpec(WhisperMelSpec{.thirty_seconds = true}));
   add("ced_mel", front_end, FrontEndSpec(CedMelSpec{}));
   add("mert_wave", front_end, FrontEndSpec(WaveSpec{}));
-  add("resample_44100_16000", resample, 44100.0, 16000.0);
-  add("resample_16000_24000", resample, 16000.0, 24000.0);
+  add("resample_44100_16000", resample, data::audio::resample, 44100.0, 16000.0);
+  add("resample_16000_24000", resample, data::audio::resample, 16000.0, 24000.0);
+  add("resample_nearly_16000_24000", resample, data::audio::resample_nearly, 16000.0, 24000.0);
 }
 
 }  // namespace usam::bench

@@ -1,8 +1,6 @@
 // Takes the first steps of a training run and prints, as one JSON object, the floating-point work that they consist of,
 // which matrix products are among it, and what the steps took in time, processor and memory. Nothing is written into
 // the run's folder.
-#include <sys/resource.h>
-
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -11,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/base/json.h"
 #include "src/tensor/rng.h"
+#include "tools/bench/processor_time.h"
 #include "tools/bench/step/profile.h"
 #include "tools/bench/step/work_counter.h"
 #include "tools/command_line.h"
@@ -29,15 +28,6 @@ struct Arguments {
   std::vector<std::string> overrides;
   int64_t steps = 3, skip = 1;
 };
-
-double processor_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 // Of /proc/self/status, in bytes: VmRSS, VmHWM.
 int64_t memory(const std::string& name) {

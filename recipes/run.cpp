@@ -83,6 +83,14 @@ std::vector<std::string> values_of(const std::vector<Path>& paths) {
 
 void describe(Fields& f, RunFolderConfig& c) {
   f("dir", c.dir, "folder of the run: config, metrics, checkpoints").required().relative_to_cwd().resumable();
+  f("prometheus", c.prometheus, "file for Prometheus' text collector that is rewritten at every log line")
+      .relative_to_cwd()
+      .resumable();
+  f("samples", c.samples,
+    "samples of data.valid whose sound, mask and answer TensorBoard shows at every evaluation; 0: none")
+      .at_least(0)
+      .at_most(100)
+      .resumable();
 }
 
 void describe(Fields& f, ParallelConfig& c) {

@@ -20,6 +20,8 @@ namespace usam::recipes {
 
 struct RunFolderConfig {
   Path dir;
+  Path prometheus;      // a file that says how the run stands; empty: none
+  int64_t samples = 3;  // of data.valid that TensorBoard shows
 };
 
 struct ParallelConfig {

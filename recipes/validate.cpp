@@ -6,22 +6,15 @@
 #include <map>
 
 #include "data/manifest.h"
+#include "recipes/answers.h"
+#include "recipes/estimate.h"
+#include "recipes/parameters.h"
 #include "src/base/error.h"
+#include "src/base/text.h"
+#include "trainer/memory.h"
 
 namespace usam::recipes {
 namespace {
-
-std::string millions(int64_t count) {
-  return fmt::format("{:.2f} M", static_cast<double>(count) / 1e6);
-}
-
-// "encoders.ced" of "encoders.ced.blocks.0....": the part that a parameter belongs to.
-std::string part_of(const std::string& path) {
-  const auto first = path.find('.');
-  const std::string head = path.substr(0, first);
-  if (head != "encoders" && head != "mixes") return head;
-  return path.substr(0, path.find('.', first + 1));
-}
 
 std::string data_summary(const std::string& name, const data::Source& source, const data::DataSet& set) {
   double seconds = 0;
@@ -38,15 +31,22 @@ std::string data_summary(const std::string& name, const data::Source& source, co
   return text;
 }
 
-std::string first_samples(const data::Source& source, const Recipe& recipe) {
-  const auto plan = recipe.data_plan();
+// The first samples of training, as they come to the model.
+std::string first_samples(const data::DataSet& set, const Recipe& recipe, const data::Batch& batch) {
+  const auto* answers = dynamic_cast<const Answers*>(&recipe);
+  const auto shown = answers ? answers->show(batch) : std::vector<ShownSample>();
   std::string text;
-  for (int64_t i = 0; i < std::min<int64_t>(3, source.size()); ++i) {
-    const auto row = source.row(i);
-    const auto length = plan.length(row, row.seconds);
+  for (int64_t b = 0; b < std::min<int64_t>(3, batch.size()); ++b) {
+    const auto i = static_cast<size_t>(b);
+    const auto row = set.source().row(batch.rows[i]);
+    const auto length = set.recipe_plan().length(row, std::min(row.seconds, set.limit().seconds));
     text += fmt::format("sample {}: {} {:.2f} s -> {} audio tokens, {} text tokens; label '{}'\n", row.key, row.task,
                         row.seconds, length.audio_tokens, length.text_tokens,
-                        row.references.empty() ? "" : row.references.front());
+                        row.references.empty() ? "" : printable(row.references.front()));
+    if (i >= shown.size()) continue;
+    text += "  reads: " + printable(shown[i].text) + "\n  frames:";
+    for (const auto& [name, steps] : shown[i].frames) text += fmt::format(" {} {}", name, steps);
+    text += "\n";
   }
   return text;
 }
@@ -70,32 +70,25 @@ bool is_callers(const std::string& key) {
 
 }  // namespace
 
-std::string parameter_summary(Recipe& recipe) {
-  std::map<std::string, int64_t> trained;
-  int64_t total = 0, all_trained = 0;
-  for (const auto& parameter : recipe.module().named_parameters()) {
-    total += parameter.value().numel();
-    if (!parameter.value().requires_grad()) continue;
-    trained[part_of(parameter.key())] += parameter.value().numel();
-    all_trained += parameter.value().numel();
-  }
-  std::string parts;
-  for (const auto& [part, count] : trained)
-    parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", part, millions(count));
-  return fmt::format("parameters: {}, of which {} are trained ({})", millions(total), millions(all_trained), parts);
-}
-
 std::string validate(const RunConfig& config) {
+  const int64_t baseline = resident_bytes();
   const auto train = open_data(config.data.train, config);
-  const auto recipe = build_recipe(config, *train);
-  std::string text = data_summary("data.train", *train, *make_data_set(train, *recipe, config, true, nullptr));
+  const std::shared_ptr<Recipe> recipe = build_recipe(config, *train);
+  const auto train_set = make_data_set(train, *recipe, config, true, nullptr);
+  std::string text = data_summary("data.train", *train, *train_set);
+  std::shared_ptr<const data::DataSet> valid;
   for (const auto& [name, manifests] :
        {std::pair("data.valid", &config.data.valid), {"data.test", &config.data.test}}) {
     if (manifests->empty()) continue;
     const auto source = open_data(*manifests, config);
-    text += data_summary(name, *source, *make_data_set(source, *recipe, config, false, nullptr));
+    const auto set = make_data_set(source, *recipe, config, false, nullptr);
+    text += data_summary(name, *source, *set);
+    if (manifests == &config.data.valid) valid = set;
   }
-  return text + parameter_summary(*recipe) + "\n" + first_samples(*train, *recipe);
+  text += parameter_table(*recipe);
+  const Estimate estimate = try_steps(config, recipe, train_set, valid);
+  return text + describe_memory(estimate, baseline) + describe_time(estimate, config) +
+         first_samples(*train_set, *recipe, estimate.first);
 }
 
 RunConfig evaluation_config(const std::string& checkpoint, const RunConfig& asked,

@@ -7,11 +7,9 @@
 
 namespace usam::recipes {
 
-// "parameters: 5.1 M, of which 0.4 M are trained (bridge 0.2 M, llm 0.1 M, ...)": by the children of the module.
-std::string parameter_summary(Recipe& recipe);
-
 // Opens everything that a run needs and says what it found: rows, hours, unreadable files, micro-batches of an epoch,
-// parameters, the first samples as the model will see their lengths. UserError where training would not start.
+// parameters, what the run will take of memory and time (estimate.h), the first samples as the model will read them.
+// UserError where training would not start.
 std::string validate(const RunConfig& config);
 
 // The config that a checkpoint is evaluated with: model, prompts, normaliser and overlays of the checkpoint; data.* and

@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include "recipes/evaluation.h"
+#include "recipes/parameters.h"
+#include "recipes/pictures.h"
 #include "recipes/run.h"
 #include "recipes/validate.h"
 #include "src/base/log.h"
@@ -57,9 +59,11 @@ int train(recipes::RunConfig& config, const std::string& resume) {
   if (!config.data.valid.empty()) {
     const auto valid_source = recipes::open_data(config.data.valid, config);
     parts.valid = recipes::make_batches(recipes::make_data_set(valid_source, *recipe, config, false, skips), *ranks);
+    parts.pictures = recipes::make_pictures(*recipe, config, valid_source);
     parts.task_figures = task_figures(*recipe, config, ranks);
   }
   parts.run = run;
+  parts.prometheus = config.run.prometheus.value;
   parts.config_yaml = print_config(config);
   parts.seed = static_cast<uint64_t>(config.seed);
   recipe->train(true);

@@ -79,14 +79,18 @@ std::string audio_link(const data::Row& row, const std::string& folder) {
   return (path.starts_with("/") ? "file://" : "") + escaped_url(path) + part;
 }
 
-std::string spectrogram_png(const torch::Tensor& samples) {
+torch::Tensor spectrogram(const torch::Tensor& samples) {
   const auto front_end = data::make_front_end(CedMelSpec{kShownRate});
   const auto padding = std::max<int64_t>(front_end->min_samples() - samples.numel(), 0);
   const auto db_TM = (*front_end)(torch::constant_pad_nd(samples, {0, padding}));
   auto grey_MT = (1 + (db_TM - db_TM.max()) / kRangeDb).clamp(0, 1).t();
   if (grey_MT.size(1) > kMostColumns)
     grey_MT = torch::adaptive_avg_pool1d(grey_MT.unsqueeze(0), kMostColumns).squeeze(0);
-  return io::encode_png((grey_MT * 255).round().to(torch::kByte).flip(0));
+  return (grey_MT * 255).round().to(torch::kByte).flip(0);
+}
+
+std::string spectrogram_png(const torch::Tensor& samples) {
+  return io::encode_png(spectrogram(samples));
 }
 
 }  // namespace usam::recipes

@@ -29,7 +29,9 @@ std::string wav_bytes(const torch::Tensor& samples, int64_t rate);
 // A file's address relative to a page in `folder`, escaped as a URL; with the part of the file that the row is.
 std::string audio_link(const data::Row& row, const std::string& folder);
 
-// The log-mel spectrogram as a grey PNG: 64 bands to 8 kHz, the lowest below, 80 dB from black to the clip's own peak.
+// The log-mel spectrogram in grey, (64, columns) uint8: bands to 8 kHz, the lowest below, 80 dB from black to the
+// clip's own peak; and as a PNG.
+torch::Tensor spectrogram(const torch::Tensor& samples);
 std::string spectrogram_png(const torch::Tensor& samples);
 
 }  // namespace usam::recipes

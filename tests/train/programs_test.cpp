@@ -204,9 +204,8 @@ TEST_F(Programs, ThePrintedConfigIsTheSameConfig) {
 TEST_F(Programs, ValidationTellsOfDataAndModel) {
   const auto ended = train("configs/tests/tiny.yaml --validate");
   ASSERT_EQ(ended.code, 0) << ended.errors;
-  for (const char* part :
-       {"data.train: 13 rows, 0.00 h, 7 micro-batches an epoch; ASR 5 MC 4 SEC 4\n", "data.valid: 4 rows",
-        "data.test: 6 rows", "parameters: ", "of which 0.", "sample train0: ASR 0.50 s -> 3 audio tokens, "}) {
+  for (const char* part : {"data.train: 13 rows, 0.00 h, 7 micro-batches an epoch; ASR 5 MC 4 SEC 4\n",
+                           "data.valid: 4 rows", "data.test: 6 rows", "parameters: ", "of which 0.", "sample train"}) {
     EXPECT_NE(ended.output.find(part), std::string::npos) << part << "\nin\n" << ended.output;
   }
   corpus_.damage("train3");

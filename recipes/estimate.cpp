@@ -1,0 +1,191 @@
+#include "recipes/estimate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "data/loader.h"
+#include "src/base/text.h"
+#include "src/dist/launch.h"
+#include "trainer/memory.h"
+#include "trainer/stopwatch.h"
+
+namespace usam::recipes {
+namespace {
+
+// A time as a line through two measured points, by seconds of audio.
+struct Line {
+  double at_zero = 0, slope = 0;
+  double operator()(double x) const { return at_zero + slope * x; }
+};
+
+// Where the two are alike, or noise turns the line round, time is taken to be in proportion.
+Line line_through(double x0, double y0, double x1, double y1) {
+  const Line proportional{0, (y0 + y1) / std::max(x0 + x1, 1e-9)};
+  if (x1 - x0 < 0.05 * x1 || y1 <= y0) return proportional;
+  const double slope = (y1 - y0) / (x1 - x0);
+  return y0 - slope * x0 < 0 ? proportional : Line{y0 - slope * x0, slope};
+}
+
+// Seconds of audio of micro-batches spread over the first epoch: (seconds, number), by rising seconds.
+std::vector<std::pair<double, int64_t>> some_micro_batches(const data::DataSet& set) {
+  constexpr int64_t kMost = 512;
+  const auto plan = set.plan(0);
+  const int64_t count = std::min(kMost, plan->size());
+  std::vector<std::pair<double, int64_t>> all;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t number = i * plan->size() / count;
+    double seconds = 0;
+    for (const data::Visit& visit : plan->micro_batch(number))
+      seconds += std::min(set.source().seconds(visit.row), set.limit().seconds);
+    all.emplace_back(seconds, number);
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+// Of the clips of a set, as long as they are used.
+double seconds_of(const data::DataSet& set) {
+  double seconds = 0;
+  for (int64_t i = 0; i < set.source().size(); ++i) seconds += std::min(set.source().seconds(i), set.limit().seconds);
+  return seconds;
+}
+
+data::Batch load(const std::shared_ptr<const data::DataSet>& set, int64_t number) {
+  return *data::Loader(set, {{0, number}}).next();
+}
+
+// Bytes of a batch's features, for a second of audio.
+double bytes_of_second(const data::Batch& batch) {
+  double bytes = 0;
+  for (const auto& [name, field] : batch.fields)
+    if (name.starts_with("audio")) bytes += static_cast<double>(field.data.nbytes());
+  return bytes / std::max(batch.audio_seconds, 1e-9);
+}
+
+// The second of two runs counts for the time: the first one warms up. Where a step takes very long there is one.
+TriedStep try_step(Trainer& trainer, const data::Batch& batch) {
+  constexpr double kLong = 20;  // seconds
+  TriedStep tried{trainer.probe(batch), batch.size(), batch.audio_seconds};
+  if (tried.trial.forward + tried.trial.backward > kLong) return tried;
+  const int64_t bytes = tried.trial.bytes;
+  tried.trial = trainer.probe(batch);
+  tried.trial.bytes = std::max(bytes, tried.trial.bytes);
+  return tried;
+}
+
+double pass_seconds(const TriedStep& tried) {
+  return tried.trial.forward + tried.trial.backward;
+}
+
+// Measures what reading a micro-batch takes.
+void read_some(Estimate& estimate, data::Loader& loader) {
+  constexpr int kSome = 6;
+  const Stopwatch clock;
+  int count = 0;
+  for (; count < kSome; ++count) {
+    auto batch = loader.next();
+    if (!batch) break;
+    if (estimate.first.size() == 0) estimate.first = std::move(*batch);
+  }
+  estimate.load = clock.seconds() / std::max(count, 1);
+}
+
+}  // namespace
+
+Estimate try_steps(const RunConfig& config, const std::shared_ptr<Recipe>& recipe,
+                   const std::shared_ptr<const data::DataSet>& train,
+                   const std::shared_ptr<const data::DataSet>& valid) {
+  TrainerParts parts;
+  parts.recipe = recipe;
+  parts.device = dist::local_device(dist::read_launch());
+  parts.train = make_batches(train, *parts.ranks);
+  parts.run = config.run.dir.value;
+  parts.seed = static_cast<uint64_t>(config.seed);
+  Estimate estimate;
+  estimate.device = parts.device;
+  recipe->train(true);
+  Trainer trainer(config.trainer, parts);
+  const auto sizes = some_micro_batches(*train);
+  for (const auto& [seconds, number] : sizes)
+    estimate.seconds_of_micro_batch += seconds / static_cast<double>(sizes.size());
+  estimate.micro_batches = train->plan(0)->size();
+  estimate.micro_batches_of_step = config.trainer.accumulate;
+  estimate.steps = trainer.total_steps();
+  estimate.evaluated = valid ? valid->plan(0)->size() : 0;
+  data::Loader loader(train, {});  // it reads ahead while steps are tried, as in training
+  read_some(estimate, loader);
+  estimate.median = try_step(trainer, load(train, sizes[sizes.size() / 2].second));
+  for (const int64_t number : train->plan(0)->worst()) {
+    const TriedStep tried = try_step(trainer, load(train, number));
+    if (tried.trial.bytes >= estimate.worst.trial.bytes) estimate.worst = tried;
+  }
+  estimate.held = trainer.held();
+  estimate.peak_resident = peak_memory(parts.device).host;
+  if (config.data.cache_memory > 0 && !config.data.augment.changes_wave()) {
+    constexpr double kHoles = 1.1;  // what lies between clips that were kept one by one, a tenth as measured
+    for (const auto& set : {train, valid})
+      if (set)
+        estimate.kept_clips +=
+            std::min(config.data.cache_memory * 1000000,
+                     static_cast<int64_t>(kHoles * bytes_of_second(estimate.first) * seconds_of(*set)));
+  }
+  estimate.copies = estimate.held.gradients + (config.trainer.save_in_background ? estimate.held.optimizer : 0);
+  return estimate;
+}
+
+int64_t device_bytes(const Estimate& e) {
+  const int64_t activations = std::max<int64_t>(e.worst.trial.bytes - e.held.gradients, 0);
+  return e.held.weights + e.held.gradients + e.held.optimizer + activations + (e.device.is_cpu() ? e.copies : 0);
+}
+
+std::string describe_memory(const Estimate& estimate, int64_t baseline) {
+  const Held& held = estimate.held;
+  const int64_t activations = std::max<int64_t>(estimate.worst.trial.bytes - held.gradients, 0);
+  std::string text =
+      fmt::format("memory of {}: {} of tensors\n", estimate.device.str(), human_bytes(device_bytes(estimate)));
+  const auto line = [&text](const char* what, int64_t bytes, const std::string& more = "") {
+    text += fmt::format("  {:<12}{:>12}{}\n", what, human_bytes(bytes), more);
+  };
+  line("weights", held.weights);
+  line("gradients", held.gradients);
+  line("optimizer", held.optimizer);
+  line(
+      "activations", activations,
+      fmt::format("  (measured: {} samples, {:.1f} s of audio)", estimate.worst.samples, estimate.worst.audio_seconds));
+  if (estimate.device.is_cpu()) line("copies", estimate.copies, "  (while a checkpoint is written)");
+  const int64_t host = estimate.peak_resident - baseline + estimate.kept_clips + estimate.copies;
+  text += fmt::format(
+      "memory of the host: {} beside the {} of the program itself; of that {} for clips (data.cache_memory), {} for "
+      "copies while a checkpoint is written\n",
+      human_bytes(host), human_bytes(baseline), human_bytes(estimate.kept_clips), human_bytes(estimate.copies));
+  return text;
+}
+
+std::string describe_time(const Estimate& e, const RunConfig& config) {
+  const Line pass =
+      line_through(e.median.audio_seconds, pass_seconds(e.median), e.worst.audio_seconds, pass_seconds(e.worst));
+  const Line forward =
+      line_through(e.median.audio_seconds, e.median.trial.forward, e.worst.audio_seconds, e.worst.trial.forward);
+  const double compute = pass(e.seconds_of_micro_batch), micro_batch = std::max(compute, e.load);
+  const double step = static_cast<double>(e.micro_batches_of_step) * micro_batch + e.median.trial.update;
+  const int64_t evaluations =
+      e.evaluated == 0 ? 0 : (e.steps + config.trainer.eval_every - 1) / config.trainer.eval_every;
+  const double evaluating = static_cast<double>(evaluations * e.evaluated) * forward(e.seconds_of_micro_batch);
+  const int64_t epoch = (e.micro_batches + e.micro_batches_of_step - 1) / e.micro_batches_of_step;
+  std::string text =
+      fmt::format("time: {} steps of {} s, {} an epoch, and {} evaluations of {} s: about {} on one process\n", e.steps,
+                  fmt::format("{:.3g}", step), epoch, evaluations,
+                  fmt::format("{:.3g}", evaluations == 0 ? 0 : evaluating / static_cast<double>(evaluations)),
+                  human_seconds(static_cast<double>(e.steps) * step + evaluating));
+  if (e.load > compute)
+    text += fmt::format(
+        "  reading takes longer than computing, {:.3g} s a micro-batch against {:.3g} s: raise data.threads, or keep "
+        "clips with data.cache_memory\n",
+        e.load, compute);
+  if (config.trainer.best.metric.find('/') != std::string::npos)
+    text += fmt::format("  without the decoding that trainer.best.metric, {}, asks for\n", config.trainer.best.metric);
+  return text;
+}
+
+}  // namespace usam::recipes

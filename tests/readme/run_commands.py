@@ -2,7 +2,8 @@
 
     python tests/readme/run_commands.py README.md
 
-`make` commands are what runs this test, or another test of this suite, and are only held against the Makefile.
+`make` commands are what runs this test, or another test of this suite, and are only held against the Makefile. A command below a
+line `# not run: REASON` is not run either.
 """
 from __future__ import annotations
 
@@ -13,7 +14,15 @@ import sys
 
 def commands(text: str) -> list[str]:
     blocks = re.findall(r"^```sh\n(.*?)^```", text, flags=re.M | re.S)
-    return [line for block in blocks for line in block.splitlines() if line.strip() and not line.startswith("#")]
+    found, is_run = [], True
+    for line in (line for block in blocks for line in block.splitlines() if line.strip()):
+        if line.startswith("#"):
+            is_run = not re.match(r"# not run: \w", line)
+        elif is_run:
+            found.append(line)
+        else:
+            is_run = True
+    return found
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ double htk_mel(double hz) {
 // Triangles between neighbouring corners (M + 2, in Hz), at the bins of the transform.
 torch::Tensor triangles(const torch::Tensor& corners, int64_t sample_rate, int64_t n_fft) {
   const int64_t mels = corners.size(0) - 2;
-  const torch::Tensor bins = torch::linspace(0, sample_rate / 2, 1 + n_fft / 2, torch::kFloat64).unsqueeze(1);
+  const torch::Tensor bins = torch::linspace(0, sample_rate / 2, 1 + n_fft / 2, corners.scalar_type()).unsqueeze(1);
   const torch::Tensor left = corners.slice(0, 0, mels), peak = corners.slice(0, 1, mels + 1),
                       right = corners.slice(0, 2);
   const torch::Tensor rising_FM = (bins - left) / (peak - left), falling_FM = (right - bins) / (right - peak);
@@ -38,9 +38,10 @@ torch::Tensor slaney_mel_filters(int64_t sample_rate, int64_t n_fft, int64_t mel
 }
 
 torch::Tensor htk_mel_filters(int64_t sample_rate, int64_t n_fft, int64_t mels, double highest) {
-  const torch::Tensor mel = torch::linspace(0, htk_mel(highest), mels + 2, torch::kFloat64);
+  // In float, as torchaudio does: beside a tone, a band's energy is that of a corner's weight, all of it rounding.
+  const torch::Tensor mel = torch::linspace(0, htk_mel(highest), mels + 2, torch::kFloat32);
   const torch::Tensor corners = 700 * (torch::pow(10, mel / 2595) - 1);
-  return triangles(corners, sample_rate, n_fft).to(torch::kFloat32).contiguous();
+  return triangles(corners, sample_rate, n_fft).contiguous();
 }
 
 }  // namespace usam::data

@@ -114,7 +114,7 @@ TEST(CedParity, Spectrograms) {
 TEST(CedParity, MelFilters) {
   USAM_NEEDS_ORACLES();
   EXPECT_LE(largest_difference(htk_mel_filters(16000, 512, 64, 8000), golden("ced").get("front_end/mel_filters")),
-            1e-5);
+            1e-6);
 }
 
 TEST(WaveParity, NormalisedWaves) {

@@ -20,7 +20,8 @@ torch::Tensor log_mels(const MelSpectrum& mels, const torch::Tensor& samples, in
   return logs_TM;
 }
 
-// Any number of frames, whole sixteens of them or not, in one block or in several; of samples and of bands too.
+// To the last bit of a logarithm. Any number of frames, whole sixteens of them or not, in one block or in several; of
+// samples and of bands too.
 TEST(MelSpectrum, AreThoseOfTheTransformInDoublePrecision) {
   torch::manual_seed(3);
   for (const auto& [transform, hop] :
@@ -35,7 +36,7 @@ TEST(MelSpectrum, AreThoseOfTheTransformInDoublePrecision) {
           const torch::Tensor found_TM = torch::pow(10, log_mels(mels, samples, n, frames).to(torch::kFloat64));
           const torch::Tensor apart_TM = (found_TM - expected_TM.slice(0, 0, frames)).abs() / expected_TM.max();
           EXPECT_EQ(found_TM.size(0), frames);
-          EXPECT_LE(apart_TM.max().item<double>(), 1e-6) << transform << " " << n;
+          EXPECT_LE(apart_TM.max().item<double>(), 2e-6) << transform << " " << n;
         }
       }
     }

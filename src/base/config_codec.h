@@ -266,7 +266,7 @@ Field& Fields::choice(const std::string& name, E& value, std::vector<std::pair<s
     int64_t index = parse_choice(node, ctx, words);
     if (index >= 0) value = names[static_cast<size_t>(index)].second;
   };
-  field.print = [&value, names, name] {
+  field.print = [&value, names = std::move(names), name] {
     for (const auto& [word, meaning] : names) {
       if (meaning == value) return Codec<std::string>::print(word);
     }

@@ -62,8 +62,9 @@ struct LoadReport {
 };
 
 // Brings weights into a module's parameters and buffers, tensor by tensor, so that at no time more than one is there
-// twice; a parameter that holds codes (Coded) gets those of the values in the file. UserError that lists, together, every tensor that is missing, unexpected or of another shape (expected and
-// got), and names the file; the module is then as it was. UserError that names every tensor with NaN or infinity.
+// twice; a parameter that holds codes (Coded) gets those of the values in the file. UserError that lists, together,
+// every tensor that is missing, unexpected or of another shape (expected and got), and names the file; the module is
+// then as it was. UserError that names every tensor with NaN or infinity.
 LoadReport load_weights(torch::nn::Module& module, const WeightFiles& files, const LoadOptions& options = {});
 
 }  // namespace usam::io

@@ -6,15 +6,39 @@
 
 namespace usam::nn {
 
-torch::Tensor gelu(torch::Tensor x) {
-  const bool is_ours = x.is_cpu() && x.scalar_type() == torch::kFloat && x.is_non_overlapping_and_dense();
-  if (!is_ours || makes_graph(x)) return torch::gelu(x);
-  auto* values = x.data_ptr<float>();
+namespace {
+
+void gelu_of(const torch::Tensor& x, const torch::Tensor& y) {
+  const auto* from = x.const_data_ptr<float>();
+  auto* to = y.data_ptr<float>();
   at::parallel_for(0, x.numel(), kCpuGrain, [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE {
-      for (int64_t i = begin; i < end; ++i) values[i] = fast_gelu(values[i]);
+      for (int64_t i = begin; i < end; ++i) to[i] = fast_gelu(from[i]);
     });
   });
+}
+
+// A block that is computed again for its backward pass has the values that it had without a graph.
+class Gelu : public torch::autograd::Function<Gelu> {
+ public:
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x) {
+    context->save_for_backward({x});
+    auto y = torch::empty_like(x);
+    gelu_of(x, y);
+    return y;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    return {at::gelu_backward(gradients[0], context->get_saved_variables()[0])};
+  }
+};
+
+}  // namespace
+
+torch::Tensor gelu(torch::Tensor x) {
+  if (!x.is_cpu() || x.scalar_type() != torch::kFloat || !x.is_non_overlapping_and_dense()) return torch::gelu(x);
+  if (makes_graph(x)) return Gelu::apply(x);
+  gelu_of(x, x);
   return x;
 }
 

@@ -147,9 +147,7 @@ KEYS = [
 
 
 def finish(run: Conversion) -> None:
-    for name in ("model.llama_path", "model.whisper_path", "datasets.train_ann_path"):
-        if not run.value(name):
-            raise Mistake(f"the config has no {name}")
+    run.need("model.llama_path", "model.whisper_path", "datasets.train_ann_path")
     run.set("recipe.type", "usam")
     run.set("recipe.llm.type", "llama")
     run.set("recipe.encoders.whisper.type", "whisper")
@@ -158,8 +156,4 @@ def finish(run: Conversion) -> None:
     run.set("recipe.bridge.type", "window_qformer")
     run.set("recipe.projector", {"type": "moe", "experts": 1, "expert_hidden": None, "router_input": "frames"})
     run.set("trainer.schedule.type", "cosine")
-    run.set("data.long_audio", "truncate")
-    run.set("data.max_seconds", 30)
-    if not run.value("run.output_dir"):
-        run.set("run.dir", "runs/from_salmonn")
-        run.note("the config has no run.output_dir: run.dir is a name of our own.")
+    run.keep_in("run.output_dir", "runs/from_salmonn")

@@ -218,14 +218,7 @@ KEYS = [
 
 
 def finish(run: Conversion) -> None:
+    run.need("dataset_config.train_data_path", "model_config.encoder_name")
     run.set("recipe.type", "usam")
     run.set("trainer.schedule.type", "linear")
-    run.set("data.long_audio", "truncate")
-    run.set("data.max_seconds", 30)
-    if not run.value("train_config.output_dir"):
-        run.set("run.dir", "runs/from_slam_llm")
-        run.note("the config has no train_config.output_dir: run.dir is a name of our own.")
-    if not run.value("dataset_config.train_data_path"):
-        raise Mistake("the config has no dataset_config.train_data_path")
-    if not run.value("model_config.encoder_name"):
-        raise Mistake("the config has no model_config.encoder_name")
+    run.keep_in("train_config.output_dir", "runs/from_slam_llm")

@@ -45,6 +45,19 @@ class Conversion:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
+    def need(self, *names: str) -> None:
+        for name in names:
+            if not self.value(name):
+                raise Mistake(f"the config has no {name}")
+
+    def keep_in(self, key: str, folder: str) -> None:
+        """Clips up to 30 s; the run's folder, which has a name of our own where the config gives none under `key`."""
+        self.set("data.long_audio", "truncate")
+        self.set("data.max_seconds", 30)
+        if not self.value(key):
+            self.set("run.dir", folder)
+            self.note(f"the config has no {key}: run.dir is a name of our own.")
+
     def run(self) -> None:
         """Every key in the order of the list, so that the config reads the same whatever order it was written in."""
         for name, key in self.keys.items():

@@ -91,6 +91,10 @@ void read_some(Estimate& estimate, data::Loader& loader) {
   estimate.load = clock.seconds() / std::max(count, 1);
 }
 
+int64_t activations_of(const Estimate& e) {
+  return std::max<int64_t>(e.worst.trial.bytes - e.held.gradients, 0);
+}
+
 }  // namespace
 
 Estimate try_steps(const RunConfig& config, const std::shared_ptr<Recipe>& recipe,
@@ -135,13 +139,11 @@ Estimate try_steps(const RunConfig& config, const std::shared_ptr<Recipe>& recip
 }
 
 int64_t device_bytes(const Estimate& e) {
-  const int64_t activations = std::max<int64_t>(e.worst.trial.bytes - e.held.gradients, 0);
-  return e.held.weights + e.held.gradients + e.held.optimizer + activations + (e.device.is_cpu() ? e.copies : 0);
+  return e.held.weights + e.held.gradients + e.held.optimizer + activations_of(e) + (e.device.is_cpu() ? e.copies : 0);
 }
 
 std::string describe_memory(const Estimate& estimate, int64_t baseline) {
   const Held& held = estimate.held;
-  const int64_t activations = std::max<int64_t>(estimate.worst.trial.bytes - held.gradients, 0);
   std::string text =
       fmt::format("memory of {}: {} of tensors\n", estimate.device.str(), human_bytes(device_bytes(estimate)));
   const auto line = [&text](const char* what, int64_t bytes, const std::string& more = "") {
@@ -151,7 +153,7 @@ std::string describe_memory(const Estimate& estimate, int64_t baseline) {
   line("gradients", held.gradients);
   line("optimizer", held.optimizer);
   line(
-      "activations", activations,
+      "activations", activations_of(estimate),
       fmt::format("  (measured: {} samples, {:.1f} s of audio)", estimate.worst.samples, estimate.worst.audio_seconds));
   if (estimate.device.is_cpu()) line("copies", estimate.copies, "  (while a checkpoint is written)");
   const int64_t host = estimate.peak_resident - baseline + estimate.kept_clips + estimate.copies;

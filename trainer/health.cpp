@@ -16,13 +16,13 @@ namespace {
 
 constexpr int64_t kPatience = 3;       // lines
 constexpr double kMuchWaiting = 0.25;  // share of the time
-constexpr double kMeasurable = 1;      // seconds
+constexpr double kMeasurableWait = 1;  // seconds
 constexpr const char* kNotFinite = "not_finite";
 constexpr const char* kStarved = "starved";
 
 double waiting(const Interval& interval) {
   const double all = interval.data + interval.compute + interval.communication;
-  return interval.data < kMeasurable ? 0 : interval.data / all;
+  return interval.data < kMeasurableWait ? 0 : interval.data / all;
 }
 
 }  // namespace
@@ -47,8 +47,7 @@ std::vector<std::string> Health::see(StepRecord& record) {
     told.push_back(fmt::format(
         "Step {}: the loss or its gradient is not finite. Listen to the samples in bad_batches.jsonl; where it happens "
         "to others too, lower trainer.optimizer.lr, give trainer.schedule a longer warmup, set trainer.max_grad_norm "
-        "to "
-        "1 or trainer.precision to fp32.",
+        "to 1 or trainer.precision to fp32.",
         record.step));
   if (!record.finite) return told;
   for (const Watch& watch : watches_) {

@@ -2,22 +2,9 @@
 
 #include <ATen/autocast_mode.h>
 
-#include "src/nn/few_rows.h"
 #include "src/nn/random_init.h"
-#include "src/nn/wide_product.h"
 
 namespace usam::nn {
-
-torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight_OI, const torch::Tensor& bias_O) {
-  if (x.scalar_type() == weight_OI.scalar_type() && !at::autocast::is_autocast_enabled(x.device().type())) {
-    if (c10::InferenceMode::is_enabled()) {
-      const StoredWeight stored{WeightStore::kPlain, weight_OI.size(0), weight_OI.size(1), weight_OI, {}};
-      if (can_take_few_rows(x, stored)) return product_of_few_rows(x, stored, bias_O);
-    }
-    if (can_take_wide_product(x, weight_OI, bias_O)) return wide_product(x, weight_OI, bias_O);
-  }
-  return torch::linear(x, weight_OI, bias_O);
-}
 
 LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) : in_features(in), out_features(out) {
   weight = register_parameter("weight", torch::empty({out, in}));
@@ -52,16 +39,8 @@ torch::Tensor LinearImpl::input_gradient(const torch::Tensor& dy) const {
 
 void LinearImpl::keep(const torch::Tensor& weight_OI, WeightStore store) {
   const torch::NoGradGuard no_grad;
-  const auto kept = store_weight(weight_OI, store);
   store_ = store;
-  weight.requires_grad_(false);
-  weight.set_data(kept.values.to(weight.device()));
-  if (!kept.scales.defined()) return;
-  const auto kept_scales = kept.scales.to(weight.device());
-  if (scales.defined())
-    scales.set_data(kept_scales);
-  else
-    scales = register_parameter("scales", kept_scales, /*requires_grad=*/false);
+  put_stored(*this, store_weight(weight_OI, store), weight, scales);
 }
 
 torch::Tensor LinearImpl::values() const {

@@ -6,9 +6,6 @@
 
 namespace usam::nn {
 
-// x W^T + b: torch's, or in inference mode, where x has few rows, the product of few_rows.h, or that of wide_product.h.
-torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight_OI, const torch::Tensor& bias_O = {});
-
 class LinearImpl;
 
 // Adds something to a linear layer's output; a LoRA update is one. Parameters live in this module.

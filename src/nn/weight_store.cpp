@@ -1,11 +1,13 @@
 // M rows of activations, O outputs, I inputs.
 #include "src/nn/weight_store.h"
 
+#include <ATen/autocast_mode.h>
+
 #include <algorithm>
 
 #include "src/nn/few_rows.h"
-#include "src/nn/linear.h"
 #include "src/nn/quantise.h"
+#include "src/nn/wide_product.h"
 
 namespace usam::nn {
 namespace {
@@ -134,6 +136,17 @@ bool& has_bfloat16_products() {
   return has;
 }
 
+torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight_OI, const torch::Tensor& bias_O) {
+  if (x.scalar_type() == weight_OI.scalar_type() && !at::autocast::is_autocast_enabled(x.device().type())) {
+    if (c10::InferenceMode::is_enabled()) {
+      const StoredWeight stored{WeightStore::kPlain, weight_OI.size(0), weight_OI.size(1), weight_OI, {}};
+      if (can_take_few_rows(x, stored)) return product_of_few_rows(x, stored, bias_O);
+    }
+    if (can_take_wide_product(x, weight_OI, bias_O)) return wide_product(x, weight_OI, bias_O);
+  }
+  return torch::linear(x, weight_OI, bias_O);
+}
+
 StoredWeight store_weight(const torch::Tensor& weight_OI, WeightStore store) {
   StoredWeight stored{store, weight_OI.size(0), weight_OI.size(1), {}, {}};
   if (store == WeightStore::kPlain) {
@@ -148,6 +161,18 @@ StoredWeight store_weight(const torch::Tensor& weight_OI, WeightStore store) {
     stored.values = rows.codes_RC, stored.scales = rows.scales_R;
   }
   return stored;
+}
+
+void put_stored(torch::nn::Module& layer, const StoredWeight& kept, torch::Tensor& weight, torch::Tensor& scales) {
+  const torch::NoGradGuard no_grad;
+  const auto device = weight.device();
+  weight.requires_grad_(false);
+  weight.set_data(kept.values.to(device));
+  if (!kept.scales.defined()) return;
+  if (scales.defined())
+    scales.set_data(kept.scales.to(device));
+  else
+    scales = layer.register_parameter("scales", kept.scales.to(device), /*requires_grad=*/false);
 }
 
 torch::Tensor dense_weight(const StoredWeight& weight, torch::ScalarType type) {
@@ -168,11 +193,10 @@ torch::Tensor stored_input_gradient(const torch::Tensor& dy, const StoredWeight&
   const c10::impl::ExcludeDispatchKeyGuard own_type(c10::autocast_dispatch_keyset);
   auto sizes = dy.sizes().vec();
   sizes.back() = weight.inputs;
+  const auto given_MO = dy.reshape({-1, weight.outputs});
   if (is_native_bfloat16(dy, weight))
-    return at::mm(dy.reshape({-1, weight.outputs}).to(torch::kBFloat16), weight.values)
-        .to(dy.scalar_type())
-        .view(sizes);
-  const auto dy_MO = in_bfloat16(dy.reshape({-1, weight.outputs}), weight);
+    return at::mm(given_MO.to(torch::kBFloat16), weight.values).to(dy.scalar_type()).view(sizes);
+  const auto dy_MO = in_bfloat16(given_MO, weight);
   if (!is_in_panels(dy_MO)) {
     const auto dense_OI = dense_weight(weight, dy.scalar_type());
     return nn::linear(dy_MO, dense_OI.t()).view(sizes);

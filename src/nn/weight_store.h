@@ -20,7 +20,13 @@ struct StoredWeight {
   torch::Tensor scales;  // int8: (O); nf4: of blocks; else undefined
 };
 
+// x W^T + b: torch's, or in inference mode, where x has few rows, the product of few_rows.h, or that of wide_product.h.
+torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight_OI, const torch::Tensor& bias_O = {});
+
 StoredWeight store_weight(const torch::Tensor& weight_OI, WeightStore store);
+// Puts what was stored into the parameters `weight` and `scales` of a layer, frozen and where its weight lies; `scales`
+// becomes a parameter with the first codes.
+void put_stored(torch::nn::Module& layer, const StoredWeight& kept, torch::Tensor& weight, torch::Tensor& scales);
 // The values, as (O, I) of a floating type.
 torch::Tensor dense_weight(const StoredWeight& weight, torch::ScalarType type);
 

@@ -23,16 +23,9 @@ MertConvImpl::MertConvImpl(const MertConvOptions& options) : options_(options) {
 
 void MertConvImpl::take_values(const torch::Tensor& weight_OCK) {
   const torch::NoGradGuard no_grad;
-  const auto device = weight.device();
   // A window's values come step by step: its channels lie beside each other.
-  const auto kept = nn::store_weight(weight_OCK.transpose(1, 2).flatten(1), nn::WeightStore::kInt8Dynamic);
-  weight.requires_grad_(false);
-  weight.set_data(kept.values.to(device));
-  const auto kept_scales = kept.scales.to(device);
-  if (scales.defined())
-    scales.set_data(kept_scales);
-  else
-    scales = register_parameter("scales", kept_scales, /*requires_grad=*/false);
+  const auto values_OI = weight_OCK.transpose(1, 2).flatten(1);
+  nn::put_stored(*this, nn::store_weight(values_OI, nn::WeightStore::kInt8Dynamic), weight, scales);
 }
 
 torch::Tensor MertConvImpl::forward(const torch::Tensor& x_BCT) const {

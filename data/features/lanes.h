@@ -7,8 +7,6 @@
 
 namespace usam::data {
 
-inline constexpr int64_t kLanes = 16;
-
 namespace wide_detail {
 
 // Exchanges the lanes of `a` whose number has the bit `kBit` with those of `b` that lack it.

@@ -6,7 +6,8 @@
 namespace usam::data {
 namespace {
 
-constexpr int64_t kBlock = 6 * kLanes;  // frames that torch transforms at a time: they stay in the processor's cache
+constexpr int64_t kBlockOfFrames =
+    6 * kLanes;  // frames that torch transforms at a time: they stay in the processor's cache
 constexpr float kLeast = 1e-10f;
 
 Float16Lanes* lanes_of(const torch::Tensor& x) {
@@ -89,8 +90,8 @@ void MelSpectrum::operator()(std::span<const float> samples, int64_t length, std
   const int64_t bins = transform_ / 2 + 1, frames = std::ssize(logs_TM) / mels();
   const torch::Tensor power_FL = torch::zeros({bins, kLanes}), logs_ML = torch::empty({mels(), kLanes});
   Float16Lanes *power = lanes_of(power_FL), *logs = lanes_of(logs_ML);
-  for (int64_t begin = 0; begin < frames; begin += kBlock) {
-    const int64_t end = std::min(frames, begin + kBlock);
+  for (int64_t begin = 0; begin < frames; begin += kBlockOfFrames) {
+    const int64_t end = std::min(frames, begin + kBlockOfFrames);
     const torch::Tensor spectra_TF = spectra_of(signal, begin, end - begin);
     const auto* spectra = spectra_TF.const_data_ptr<float>();
     widest([&]() USAM_INLINE {

@@ -64,8 +64,6 @@ bool can_scan(const torch::Tensor& scores_RV) {
   return nn::is_plain_fp32(scores_RV) && scores_RV.size(1) > 0;
 }
 
-constexpr int64_t kLanes = 16;
-
 USAM_INLINE inline float largest_of(const float* x, int64_t count) {
   float lanes[kLanes], largest = x[0];
   std::fill_n(lanes, kLanes, x[0]);

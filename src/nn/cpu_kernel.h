@@ -10,7 +10,6 @@ inline constexpr int64_t kCpuGrain = 16384;  // numbers that are worth a thread
 
 // The inner product of two vectors. For kernels in widest(): sums side by side, which do not depend on its choice.
 USAM_INLINE inline float dot(const float* a, const float* b, int64_t count) {
-  constexpr int64_t kLanes = 16;
   float parts[kLanes] = {}, sum = 0;
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes)

@@ -30,13 +30,13 @@ inline uint32_t hash_of(uint32_t place, uint32_t key, uint32_t more) {
   return h ^ (h >> 14);
 }
 
-struct Kept {
+struct KeptElements {
   uint32_t key, more;  // of the block
   uint32_t bound;      // hashes from here on are kept
   float scale;
 };
 
-USAM_INLINE inline void keep(const float* x, float* y, int64_t count, const Kept& kept) {
+USAM_INLINE inline void keep(const float* x, float* y, int64_t count, const KeptElements& kept) {
   const uint32_t key = kept.key, more = kept.more, bound = kept.bound;
   const float scale = kept.scale;
   const auto size = static_cast<uint32_t>(count);
@@ -78,7 +78,7 @@ torch::Tensor apply_dropout(const torch::Tensor& x, const DropoutDraw& draw) {
     for (int64_t block = first; block < last; ++block) {
       const uint64_t bits = draw_key(draw.seed, static_cast<uint64_t>(block)).value();
       const int64_t begin = block * kBlock;
-      const Kept kept{static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32), bound, scale};
+      const KeptElements kept{static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32), bound, scale};
       widest([&]() USAM_INLINE { keep(from + begin, to + begin, std::min(kBlock, count - begin), kept); });
     }
   });

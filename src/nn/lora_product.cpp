@@ -49,7 +49,7 @@ torch::ScalarType type_of_products(const torch::Tensor& x, const LowRank& update
 }
 
 // What the backward pass needs beside tensors that autograd keeps.
-struct Kept : torch::CustomClassHolder {
+struct KeptProduct : torch::CustomClassHolder {
   std::shared_ptr<torch::nn::Module> owner;  // of the layer, which must outlive the graph
   LinearImpl* layer = nullptr;
   Dropped dropped;
@@ -58,7 +58,7 @@ struct Kept : torch::CustomClassHolder {
 };
 
 // The output, and scale * A(dropout(x)).
-std::pair<torch::Tensor, torch::Tensor> product(const torch::Tensor& x, const LowRank& update, Kept& kept) {
+std::pair<torch::Tensor, torch::Tensor> product(const torch::Tensor& x, const LowRank& update, KeptProduct& kept) {
   auto y = kept.layer->product(x);
   const auto x_NI = x.reshape({-1, x.size(-1)});
   const auto left_NI = kept.dropped.draw(x_NI.to(update.a_RI.scalar_type()), update.dropout).to(kept.type);
@@ -75,7 +75,7 @@ std::pair<torch::Tensor, torch::Tensor> product(const torch::Tensor& x, const Lo
 class LoraProduct : public torch::autograd::Function<LoraProduct> {
  public:
   static torch::Tensor forward(AutogradContext* ctx, const torch::Tensor& x, const torch::Tensor& a_RI,
-                               const torch::Tensor& b_OR, const c10::intrusive_ptr<Kept>& kept, double dropout) {
+                               const torch::Tensor& b_OR, const c10::intrusive_ptr<KeptProduct>& kept, double dropout) {
     auto [y, inner_NR] = product(x, {a_RI, b_OR, kept->scale, dropout}, *kept);
     ctx->save_for_backward({x, a_RI, b_OR, inner_NR});
     ctx->saved_data["kept"] = torch::IValue::make_capsule(kept);
@@ -84,7 +84,7 @@ class LoraProduct : public torch::autograd::Function<LoraProduct> {
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto capsule = ctx->saved_data["kept"].toCapsule();
-    const auto& kept = static_cast<const Kept&>(*capsule);
+    const auto& kept = static_cast<const KeptProduct&>(*capsule);
     const auto saved = ctx->get_saved_variables();
     const auto &x = saved[0], &a_RI = saved[1], &b_OR = saved[2], &inner_NR = saved[3], &dy = grads[0];
     const auto dy_NO = dy.reshape({-1, dy.size(-1)}).to(kept.type);
@@ -100,7 +100,7 @@ class LoraProduct : public torch::autograd::Function<LoraProduct> {
   }
 
  private:
-  static torch::Tensor input_gradient(const Kept& kept, const torch::Tensor& dy, const torch::Tensor& dinner_NR,
+  static torch::Tensor input_gradient(const KeptProduct& kept, const torch::Tensor& dy, const torch::Tensor& dinner_NR,
                                       const torch::Tensor& a_RI, const torch::Tensor& x) {
     auto dx = kept.layer->input_gradient(dy).to(x.scalar_type());
     auto dx_NI = dx.view({-1, dx.size(-1)});
@@ -117,7 +117,7 @@ class LoraProduct : public torch::autograd::Function<LoraProduct> {
 }  // namespace
 
 torch::Tensor lora_product(LinearImpl& layer, const torch::Tensor& x, const LowRank& update) {
-  auto kept = c10::make_intrusive<Kept>();
+  auto kept = c10::make_intrusive<KeptProduct>();
   kept->layer = &layer;
   kept->type = type_of_products(x, update);
   kept->scale = update.scale;

@@ -14,8 +14,7 @@
 namespace usam::nn {
 namespace {
 
-constexpr int64_t kGrain = 1 << 14;  // values of keys that are worth a thread
-constexpr int64_t kLanes = 16;
+constexpr int64_t kGrainOfKeys = 1 << 14;  // values of keys that are worth a thread
 
 // What the heads of one group read and write: the row's seen keys, and scores of them one head after the other.
 struct GroupOfHeads {
@@ -119,7 +118,7 @@ torch::Tensor one_query_attention(const torch::Tensor& queries_BH1K, const torch
   const float *first_query = queries.const_data_ptr<float>(), *first_key = keys_BGSK.const_data_ptr<float>(),
               *first_value = values_BGSK.const_data_ptr<float>();
   float* first_out = out_B1D.data_ptr<float>();
-  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, seen.most * width));
+  const int64_t grain = std::max<int64_t>(1, kGrainOfKeys / std::max<int64_t>(1, seen.most * width));
   at::parallel_for(0, rows * groups, grain, [&](int64_t begin, int64_t end) {
     std::vector<float> scores(static_cast<size_t>(heads * seen.most));
     for (int64_t i = begin; i < end; ++i) {

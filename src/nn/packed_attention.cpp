@@ -29,7 +29,7 @@ std::optional<torch::Tensor> added_mask(const torch::Tensor& mask_TT) {
 }
 
 // What a pass keeps for its backward pass beside the operands and the result.
-struct Kept : torch::CustomClassHolder {
+struct KeptAttention : torch::CustomClassHolder {
   Packing packing;
   std::vector<torch::Tensor> log_sums;  // of the softmax, of each sequence
 };
@@ -58,7 +58,7 @@ class OnCpu : public torch::autograd::Function<OnCpu> {
 
   static torch::Tensor forward(AutogradContext* ctx, const torch::Tensor& queries, const torch::Tensor& keys,
                                const torch::Tensor& values, const Packing& packing) {
-    auto kept = c10::make_intrusive<Kept>();
+    auto kept = c10::make_intrusive<KeptAttention>();
     kept->packing = packing;
     auto out = run(queries, keys, values, packing, &kept->log_sums);
     ctx->save_for_backward({queries, keys, values, out});
@@ -71,7 +71,7 @@ class OnCpu : public torch::autograd::Function<OnCpu> {
     const auto saved = ctx->get_saved_variables();
     const auto &queries = saved[0], &keys = saved[1], &values = saved[2];
     const auto capsule = ctx->saved_data["kept"].toCapsule();
-    const auto& kept = static_cast<const Kept&>(*capsule);
+    const auto& kept = static_cast<const KeptAttention&>(*capsule);
     const auto out = saved[3].view_as(queries), dout = grads[0].contiguous().view_as(queries);
     auto dqueries = torch::empty_like(queries), dkeys = torch::empty_like(keys), dvalues = torch::empty_like(values);
     int64_t first = 0;

@@ -12,14 +12,13 @@
 namespace usam::nn {
 namespace {
 
-constexpr int64_t kLanes = 16;
-constexpr int64_t kGrain = 1 << 15;  // values that are worth a thread
+constexpr int64_t kGrainOfCodes = 1 << 15;  // values that are worth a thread
 // A float of this size has steps of 1: adding it rounds to the nearest whole number, ties to even.
 constexpr float kRounder = 12582912.0f;
 constexpr int kRounderBits = 0x4B400000;
 
 int64_t rows_a_thread(int64_t columns) {
-  return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, columns));
+  return std::max<int64_t>(1, kGrainOfCodes / std::max<int64_t>(1, columns));
 }
 
 // A row's codes, and its scale: NaN where the row has NaN or infinity.
@@ -131,7 +130,7 @@ Nf4 quantise_nf4(const torch::Tensor& x) {
   auto* codes = packed.codes.data_ptr<uint8_t>();
   auto* scales = packed.scales.data_ptr<float>();
   const auto midpoints = nf4_midpoints();
-  at::parallel_for(0, blocks, kGrain / kNf4Block, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, blocks, kGrainOfCodes / kNf4Block, [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE {
       for (int64_t b = begin; b < end; ++b) {
         float block[kNf4Block] = {};
@@ -161,7 +160,7 @@ torch::Tensor dequantise_nf4(const Nf4& packed, int64_t first, int64_t count) {
   const auto* scales = packed.scales.const_data_ptr<float>();
   const Nf4Pair* pairs = nf4_pairs();
   auto* y = values.data_ptr<float>();
-  at::parallel_for(0, (count + kNf4Block - 1) / kNf4Block, kGrain / kNf4Block, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, (count + kNf4Block - 1) / kNf4Block, kGrainOfCodes / kNf4Block, [&](int64_t begin, int64_t end) {
     const int64_t stop = std::min(end * kNf4Block, count);
     for (int64_t i = begin * kNf4Block; i < stop;) {
       const int64_t at = first + i;

@@ -14,8 +14,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kLanes = 16;
-
 struct RowsOf {
   const float *x, *added, *weight;  // added: null, or what is added to x first
   float *sum, *y, *scale;           // sum: where that goes; scale: 1 / rms of each row

@@ -1,9 +1,11 @@
 #pragma once
 // Hand-written loops for the vectors of the processor at hand.
+#include <cstdint>
 
 namespace usam {
 
-// Sixteen numbers that are worked on together; anywhere in memory.
+inline constexpr int64_t kLanes = 16;
+// So many numbers that are worked on together; anywhere in memory.
 // (typedef: `using` drops the alignment.)
 typedef float Float16Lanes __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int Int16Lanes __attribute__((vector_size(64), aligned(4), may_alias));

@@ -14,7 +14,6 @@
 namespace usam {
 namespace {
 
-constexpr int64_t kLanes = 16;
 constexpr int64_t kChunk = 256;  // steps whose sum fp32 holds well; sums of chunks are double
 
 struct Clip {

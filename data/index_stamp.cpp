@@ -17,7 +17,7 @@
 namespace usam::data {
 namespace {
 
-constexpr int64_t kBlock = 4096, kSampledBlocks = 1024, kPiece = 1 << 20;
+constexpr int64_t kStampBlock = 4096, kSampledBlocks = 1024, kPiece = 1 << 20;
 constexpr int64_t kWholeFile = int64_t{4} << 30, kWholeSource = int64_t{16} << 30;  // hashed in full up to here
 
 class File {
@@ -70,11 +70,12 @@ std::string shown(const Hash& hash) {
 std::string sample_of(const File& file, size_t files) {
   const int64_t blocks = std::max<int64_t>(kSampledBlocks / static_cast<int64_t>(files), 4);
   const Hash hash = new_hash();
-  if (file.size <= blocks * kBlock) {
+  if (file.size <= blocks * kStampBlock) {
     file.add_to(hash.get(), 0, file.size);
   } else {
-    for (int64_t i = 0; i < blocks; ++i) file.add_to(hash.get(), (file.size - kBlock) / (blocks - 1) * i, kBlock);
-    file.add_to(hash.get(), file.size - kBlock, kBlock);
+    for (int64_t i = 0; i < blocks; ++i)
+      file.add_to(hash.get(), (file.size - kStampBlock) / (blocks - 1) * i, kStampBlock);
+    file.add_to(hash.get(), file.size - kStampBlock, kStampBlock);
   }
   return shown(hash);
 }

@@ -57,8 +57,8 @@ Interval IntervalClock::close(dist::Communicator& ranks, torch::Device device) {
 }
 
 std::string IntervalClock::warning(const Interval& interval) {
-  constexpr double kMuch = 0.2, kMeasurable = 1;
-  const bool is_slow = interval.spread > kMuch && interval.slowest_seconds >= kMeasurable;
+  constexpr double kMuch = 0.2, kMeasurableSeconds = 1;
+  const bool is_slow = interval.spread > kMuch && interval.slowest_seconds >= kMeasurableSeconds;
   const int64_t suspect = is_slow ? interval.slowest : -1;
   times_ = suspect >= 0 && suspect == suspect_ ? times_ + 1 : 1;
   suspect_ = suspect;

@@ -13,7 +13,7 @@ namespace usam::data::audio {
 namespace {
 
 // soxr gives the same for blocks of any size, but moves all that it holds at every step of its own.
-constexpr size_t kBlock = 8192;
+constexpr size_t kSoxrBlock = 8192;
 
 struct Delete {
   void operator()(soxr_t resampler) const { soxr_delete(resampler); }
@@ -39,7 +39,7 @@ torch::Tensor resample(const torch::Tensor& samples, double from, double to) {
   float* out = output.data_ptr<float>();
   size_t done = 0, got = 0;
   for (size_t taken = 0, used = 0; taken < count; taken += used, done += got) {
-    const size_t block = std::min(kBlock, count - taken);
+    const size_t block = std::min(kSoxrBlock, count - taken);
     check(soxr_process(resampler.get(), input.data_ptr<float>() + taken, block, &used, out + done, capacity - done,
                        &got));
     if (used == 0) internal_error("soxr took none of {} samples", block);

@@ -12,9 +12,9 @@
 namespace usam::data::audio {
 namespace {
 
-constexpr int64_t kBlock = 6144;  // samples that a block becomes, many of its factors small
-constexpr int64_t kBatch = 24;    // blocks that are transformed at a time: MKL makes its tables anew each time
-constexpr int64_t kReach = 120;   // samples to either side that the filter sees; a multiple of each small `down`
+constexpr int64_t kTransformed = 6144;  // samples that a block becomes, many of its factors small
+constexpr int64_t kBatch = 24;          // blocks that are transformed at a time: MKL makes its tables anew each time
+constexpr int64_t kReach = 120;         // samples to either side that the filter sees; a multiple of each small `down`
 
 // up / down, in lowest terms.
 struct Ratio {
@@ -22,7 +22,7 @@ struct Ratio {
   auto operator<=>(const Ratio&) const = default;
 
   int64_t of(int64_t samples) const { return samples * up / down; }
-  int64_t block() const { return kBlock / up * down; }  // samples that make a block
+  int64_t block() const { return kTransformed / up * down; }  // samples that make a block
 };
 
 std::optional<Ratio> small_ratio(double from, double to) {
@@ -41,9 +41,9 @@ torch::Tensor make_spectrum(const Ratio& ratio) {
   const torch::Tensor filter =
       resample(impulse, static_cast<double>(ratio.down), static_cast<double>(ratio.up)).to(torch::kFloat64);
   const int64_t peak = ratio.of(at);
-  torch::Tensor around_zero = torch::zeros({kBlock}, torch::kFloat64);
+  torch::Tensor around_zero = torch::zeros({kTransformed}, torch::kFloat64);
   around_zero.slice(0, 0, reach + 1).copy_(filter.slice(0, peak, peak + reach + 1));
-  around_zero.slice(0, kBlock - reach).copy_(filter.slice(0, peak - reach, peak));
+  around_zero.slice(0, kTransformed - reach).copy_(filter.slice(0, peak - reach, peak));
   const torch::Tensor spectrum_F = torch::real(torch::fft_rfft(around_zero)).slice(0, 0, ratio.block() / 2 + 1);
   return spectrum_F.to(torch::kFloat32).repeat_interleave(2);
 }
@@ -89,9 +89,9 @@ torch::Tensor resample_nearly(const torch::Tensor& samples, double from, double 
     const int64_t count = std::min(kBatch, blocks - begin);
     const torch::Tensor spectra_BF = torch::fft_rfft(blocks_of(input, begin * step, count, *ratio));
     torch::view_as_real(spectra_BF).flatten(1).mul_(spectrum);
-    const torch::Tensor waves_BN = torch::fft_irfft(spectra_BF, kBlock).contiguous();
+    const torch::Tensor waves_BN = torch::fft_irfft(spectra_BF, kTransformed).contiguous();
     for (int64_t b = 0; b < count; ++b) {
-      const float* wave = waves_BN.const_data_ptr<float>() + b * kBlock + margin;
+      const float* wave = waves_BN.const_data_ptr<float>() + b * kTransformed + margin;
       const int64_t at = (begin + b) * made;
       std::copy(wave, wave + std::min(made, total - at), out + at);
     }

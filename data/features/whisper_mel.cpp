@@ -9,25 +9,28 @@
 namespace usam::data {
 namespace {
 
-constexpr int64_t kTransform = 400, kHop = 160, kSeconds = 30, kFrames = 3000;
-constexpr double kHighest = 8000;
+constexpr int64_t kWhisperTransform = 400, kWhisperHop = 160, kWhisperSeconds = 30, kWhisperFrames = 3000;
+constexpr double kWhisperHighest = 8000;
 
 }  // namespace
 
 WhisperMel::WhisperMel(const WhisperMelSpec& spec)
-    : spec_(spec), mels_(kTransform, kHop, slaney_mel_filters(spec.sample_rate, kTransform, spec.mels, kHighest)) {}
+    : spec_(spec),
+      mels_(kWhisperTransform, kWhisperHop,
+            slaney_mel_filters(spec.sample_rate, kWhisperTransform, spec.mels, kWhisperHighest)) {}
 
 torch::Tensor WhisperMel::operator()(const torch::Tensor& samples) const {
   const at::NoGradGuard no_grad;
-  const int64_t whole = kSeconds * spec_.sample_rate, n = std::min(samples.numel(), whole);
+  const int64_t whole = kWhisperSeconds * spec_.sample_rate, n = std::min(samples.numel(), whole);
   if (samples.numel() > whole && !spec_.thirty_seconds)
     user_error("Whisper takes at most {} s of audio, the clip has {:.2f} s; set data.max_seconds to {} or less",
-               kSeconds, static_cast<double>(samples.numel()) / static_cast<double>(spec_.sample_rate), kSeconds);
-  const int64_t frames = spec_.thirty_seconds ? kFrames : (n + 2 * kHop - 1) / (2 * kHop) * 2;
+               kWhisperSeconds, static_cast<double>(samples.numel()) / static_cast<double>(spec_.sample_rate),
+               kWhisperSeconds);
+  const int64_t frames = spec_.thirty_seconds ? kWhisperFrames : (n + 2 * kWhisperHop - 1) / (2 * kWhisperHop) * 2;
   // A window past the last sample sees zeros: its frame is the logarithm's floor, and the maximum over 30 s is that
   // over the frames that touch the clip. The reflection at the end of a shorter buffer must lie beyond them.
-  const int64_t touched = std::min(kFrames, (n + kTransform / 2) / kHop + 1);
-  const int64_t length = std::min(whole, touched * kHop + kTransform);
+  const int64_t touched = std::min(kWhisperFrames, (n + kWhisperTransform / 2) / kWhisperHop + 1);
+  const int64_t length = std::min(whole, touched * kWhisperHop + kWhisperTransform);
   torch::Tensor log_TM = torch::empty({std::max(frames, touched), spec_.mels}, torch::kFloat32);
   const torch::Tensor contiguous = samples.contiguous(), touched_TM = log_TM.slice(0, 0, touched);
   mels_(floats_of(contiguous).first(static_cast<size_t>(n)), length, floats_of(touched_TM));

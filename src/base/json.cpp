@@ -5,13 +5,13 @@
 namespace usam {
 namespace {
 
-constexpr int kMaxDepth = 64;
+constexpr int kDeepestJson = 64;
 
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& path) {
   const auto guard = [&path](int depth, Json::parse_event_t, Json&) {
-    if (depth > kMaxDepth) user_error("{}: the JSON is nested deeper than {} levels", path, kMaxDepth);
+    if (depth > kDeepestJson) user_error("{}: the JSON is nested deeper than {} levels", path, kDeepestJson);
     return true;
   };
   try {

@@ -11,7 +11,7 @@
 namespace usam::text {
 namespace {
 
-constexpr size_t kOrders = 4;
+constexpr size_t kBleuOrders = 4;
 using NgramCounts = std::map<std::vector<std::string>, int64_t>;
 
 std::string replaced(std::string text, std::string_view from, std::string_view to) {
@@ -87,14 +87,15 @@ std::string western(std::string text) {
 
 NgramCounts ngrams(const std::vector<std::string>& words) {
   NgramCounts counts;
-  for (size_t n = 1; n <= kOrders; ++n)
+  for (size_t n = 1; n <= kBleuOrders; ++n)
     for (size_t at = 0; at + n <= words.size(); ++at)
       ++counts[{words.begin() + static_cast<std::ptrdiff_t>(at), words.begin() + static_cast<std::ptrdiff_t>(at + n)}];
   return counts;
 }
 
 // Where each part of the statistics begins.
-constexpr size_t kCorrect = 0, kTotal = kOrders, kHypothesisLength = 2 * kOrders, kReferenceLength = 2 * kOrders + 1;
+constexpr size_t kCorrect = 0, kTotal = kBleuOrders, kHypothesisLength = 2 * kBleuOrders,
+                 kReferenceLength = 2 * kBleuOrders + 1;
 
 }  // namespace
 
@@ -158,17 +159,17 @@ Bleu bleu(const BleuStatistics& sums) {
   result.reference_length = static_cast<int64_t>(reference_length);
   result.brevity_penalty = length >= reference_length ? 1 : length == 0 ? 0 : std::exp(1 - reference_length / length);
   double any = 0;
-  for (size_t n = 0; n < kOrders; ++n) any += sums[kCorrect + n];
+  for (size_t n = 0; n < kBleuOrders; ++n) any += sums[kCorrect + n];
   if (any == 0) return result;
   double smoothing = 1, log_sum = 0;
-  for (size_t n = 0; n < kOrders; ++n) {
+  for (size_t n = 0; n < kBleuOrders; ++n) {
     if (sums[kTotal + n] == 0) return result;  // no hypothesis is this long
     if (sums[kCorrect + n] == 0) smoothing *= 2;
     const double correct = sums[kCorrect + n] == 0 ? 1 / smoothing : sums[kCorrect + n];
     result.precisions[n] = correct / sums[kTotal + n];
     log_sum += std::log(result.precisions[n]);
   }
-  result.value = result.brevity_penalty * std::exp(log_sum / kOrders);
+  result.value = result.brevity_penalty * std::exp(log_sum / kBleuOrders);
   return result;
 }
 

@@ -9,7 +9,7 @@
 namespace usam::text {
 namespace {
 
-constexpr size_t kOrders = std::tuple_size_v<ChrfStatistics> / 3;
+constexpr size_t kChrfOrders = std::tuple_size_v<ChrfStatistics> / 3;
 constexpr double kRecallWeight = 4;  // beta squared
 
 std::u32string without_space(const std::string& text) {
@@ -26,7 +26,7 @@ std::unordered_map<std::u32string_view, int64_t> stretches(std::u32string_view t
 
 ChrfStatistics statistics(const std::u32string& reference, const std::u32string& hypothesis) {
   ChrfStatistics result = {};
-  for (size_t order = 0; order < kOrders; ++order) {
+  for (size_t order = 0; order < kChrfOrders; ++order) {
     const auto expected = stretches(reference, order + 1);
     double* const of_order = &result[3 * order];
     for (const auto& [stretch, count] : stretches(hypothesis, order + 1)) {
@@ -56,7 +56,7 @@ ChrfStatistics chrf_statistics(const TextPair& pair) {
 
 double chrf(const ChrfStatistics& sums) {
   double precision = 0, recall = 0, orders = 0;
-  for (size_t order = 0; order < kOrders; ++order) {
+  for (size_t order = 0; order < kChrfOrders; ++order) {
     const double hypothesis = sums[3 * order], reference = sums[3 * order + 1], both = sums[3 * order + 2];
     if (hypothesis == 0 || reference == 0) continue;
     precision += both / hypothesis;

@@ -42,13 +42,13 @@ std::string normalized(const icu::Normalizer2* form, UErrorCode status, std::str
   return from_icu(result);
 }
 
-struct Span {
+struct ByteRange {
   size_t begin, end;
 };
 
 // Byte ranges of the stretches between white space.
-std::vector<Span> word_spans(std::string_view text) {
-  std::vector<Span> spans;
+std::vector<ByteRange> word_spans(std::string_view text) {
+  std::vector<ByteRange> spans;
   bool inside = false;
   for (int32_t at = 0; at < static_cast<int32_t>(text.size());) {
     const auto begin = static_cast<size_t>(at);
@@ -197,7 +197,7 @@ std::string strip(std::string_view text) {
 
 std::vector<std::string> split_words(std::string_view text) {
   std::vector<std::string> words;
-  for (const Span& span : word_spans(text)) words.emplace_back(text.substr(span.begin, span.end - span.begin));
+  for (const ByteRange& span : word_spans(text)) words.emplace_back(text.substr(span.begin, span.end - span.begin));
   return words;
 }
 

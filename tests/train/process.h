@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "src/base/json.h"
+#include "tests/json_lines.h"
 #include "tests/train/corpus.h"
 
 namespace usam::test {
@@ -17,13 +17,6 @@ struct Ended {
 inline std::string text_of(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-inline std::vector<Json> json_lines_of(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  std::vector<Json> rows;
-  for (std::string line; std::getline(in, line);) rows.push_back(Json::parse(line));
-  return rows;
 }
 
 // The lines of a run's metrics without what depends on the clock.

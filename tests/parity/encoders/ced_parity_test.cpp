@@ -6,7 +6,7 @@ namespace {
 
 using namespace test;
 
-std::shared_ptr<CedEncoder> load(const std::string& folder, CedBands bands = CedBands::kInterleave) {
+std::shared_ptr<CedEncoder> load_ced(const std::string& folder, CedBands bands = CedBands::kInterleave) {
   CedConfig config;
   config.source.path.value = folder;
   config.bands = bands;
@@ -26,7 +26,7 @@ TEST(CedParity, PublishedLayout) {
   USAM_NEEDS_ORACLES();
   const torch::NoGradGuard no_grad;
   const auto file = golden("ced");
-  const auto encoder = load(oracle("ced"));
+  const auto encoder = load_ced(oracle("ced"));
   for (const std::string clip : {"one", "odd", "max", "silence"})
     expect_states(encoder->forward_published(file.get(clip + "/mel").transpose(1, 2), true), file, clip);
   for (const std::string clip : {"over", "long"}) {
@@ -39,7 +39,7 @@ TEST(CedParity, OneChunkInTimeOrder) {
   USAM_NEEDS_ORACLES();  // defect 4: frequency-major tokens taken for time
   const torch::NoGradGuard no_grad;
   const auto file = golden("ced");
-  const auto encoder = load(oracle("ced"));
+  const auto encoder = load_ced(oracle("ced"));
   for (const std::string clip : {"one", "odd", "max"}) {
     const auto output = encode(*encoder, file.get(clip + "/mel"));
     for (size_t i = 0; i < output.states_BTD.size(); ++i)
@@ -55,7 +55,7 @@ TEST(CedParity, TheLastChunkOfAnExactMultipleIsKept) {
   USAM_NEEDS_ORACLES();  // defect 25: 2024 = 2 x 1012 frames lose half of their tokens
   const torch::NoGradGuard no_grad;
   const auto file = golden("ced");
-  const auto encoder = load(oracle("ced"));
+  const auto encoder = load_ced(oracle("ced"));
   const auto expected = file.get("exact2/last_hidden_keep_tail");
   const auto output = encode(*encoder, file.get("exact2/mel"), false);
   ASSERT_EQ(output.last_BTD.size(1), 504);
@@ -71,8 +71,8 @@ TEST(CedParity, MaskedBatch) {
   const auto file = golden("ced");
   const auto expected = file.get("batch/tokens_masked");
   const auto features = file.get("batch/mel").transpose(1, 2);
-  const auto output = load(oracle("ced"))->forward(features, file.get("batch/frames"), false);
-  const auto folded = load(oracle("ced"), CedBands::kFold)->forward(features, file.get("batch/frames"), false);
+  const auto output = load_ced(oracle("ced"))->forward(features, file.get("batch/frames"), false);
+  const auto folded = load_ced(oracle("ced"), CedBands::kFold)->forward(features, file.get("batch/frames"), false);
   EXPECT_TRUE(torch::equal(output.valid_BT, file.get("batch/valid").to(torch::kBool)));
   for (int64_t b = 0; b < 3; ++b) {
     const int64_t n = output.valid_BT[b].sum().item<int64_t>();
@@ -87,7 +87,7 @@ TEST(CedParity, LongClipsInABatch) {
   const torch::NoGradGuard no_grad;
   const auto file = golden("usam", "golden_qwen2_perclip.safetensors");
   const auto output =
-      load(oracle("ced"))->forward(file.get("batch/ced_mel").transpose(1, 2), file.get("batch/ced_frames"), false);
+      load_ced(oracle("ced"))->forward(file.get("batch/ced_mel").transpose(1, 2), file.get("batch/ced_frames"), false);
   EXPECT_TRUE(torch::equal(output.valid_BT, file.get("enc/valid").to(torch::kBool)));
   EXPECT_LT(relative_error(output.last_BTD * output.valid_BT.unsqueeze(2),
                            file.get("enc/ced") * output.valid_BT.unsqueeze(2)),
@@ -107,7 +107,7 @@ TEST(CedParity, NamesOfThePublishedCheckpoints) {
   TemporaryFolder folder;
   io::write_safetensors((folder.path() / "model.safetensors").string(), renamed);
   std::filesystem::copy(oracle("ced") + "/config.json", folder.path());
-  const auto expected = load(oracle("ced")), got = load(folder.path().string());
+  const auto expected = load_ced(oracle("ced")), got = load_ced(folder.path().string());
   for (const auto& entry : expected->named_parameters())
     EXPECT_TRUE(torch::equal(entry.value(), got->named_parameters()[entry.key()])) << entry.key();
   for (const auto& entry : expected->named_buffers())

@@ -6,7 +6,7 @@ namespace {
 
 using namespace test;
 
-std::shared_ptr<MertEncoder> load(const std::string& folder) {
+std::shared_ptr<MertEncoder> load_mert(const std::string& folder) {
   MertConfig config;
   config.source.path.value = folder;
   return make_mert(config, {});
@@ -15,7 +15,7 @@ std::shared_ptr<MertEncoder> load(const std::string& folder) {
 void check_clips(const std::string& oracle_name) {
   const torch::NoGradGuard no_grad;
   const auto file = golden(oracle_name);
-  const auto encoder = load(oracle(oracle_name));
+  const auto encoder = load_mert(oracle(oracle_name));
   for (const std::string clip : {"one", "odd", "tiny"}) {
     const auto wave = file.get(clip + "/input_values");
     const auto output = encoder->forward(wave, lengths({wave.size(1)}), /*all_states=*/true);
@@ -29,7 +29,7 @@ void check_clips(const std::string& oracle_name) {
 void check_batch(const std::string& oracle_name) {
   const torch::NoGradGuard no_grad;
   const auto file = golden(oracle_name);
-  const auto encoder = load(oracle(oracle_name));
+  const auto encoder = load_mert(oracle(oracle_name));
   const auto output =
       encoder->forward(file.get("batch/input_values"), file.get("batch/attention_mask").sum(1), /*all_states=*/false);
   EXPECT_TRUE(torch::equal(output.valid_BT, file.get("batch/frame_mask").to(torch::kBool)));
@@ -63,7 +63,8 @@ TEST(MertParity, AllStatesOfABatch) {
   USAM_NEEDS_ORACLES();
   const torch::NoGradGuard no_grad;
   const auto file = golden("usam", "golden_qwen2_perclip.safetensors");
-  const auto output = load(oracle("mert"))->forward(file.get("batch/mert_wav"), file.get("batch/mert_samples"), true);
+  const auto output =
+      load_mert(oracle("mert"))->forward(file.get("batch/mert_wav"), file.get("batch/mert_samples"), true);
   EXPECT_TRUE(torch::equal(output.valid_BT.sum(1), file.get("enc/mert_len")));
   for (int64_t b = 0; b < 3; ++b) {
     const int64_t n = file.get("enc/mert_len")[b].item<int64_t>();
@@ -93,7 +94,7 @@ TEST(MertParity, NamesOfThePublishedMert) {
     std::filesystem::copy(oracle("mert-remote") + "/" + name, folder.path());
   const auto golden_file = golden("mert");
   const auto wave = golden_file.get("one/input_values");
-  const auto output = load(folder.path().string())->forward(wave, lengths({wave.size(1)}), true);
+  const auto output = load_mert(folder.path().string())->forward(wave, lengths({wave.size(1)}), true);
   expect_states(output, golden_file, "one");
 }
 

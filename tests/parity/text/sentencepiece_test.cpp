@@ -1,17 +1,11 @@
 // Ids and texts equal to the sentencepiece package's, for a byte-fallback BPE and a normalising unigram model.
 #include "src/base/json.h"
 #include "src/text/tokenizer_config.h"
+#include "tests/json_lines.h"
 #include "tests/support.h"
 
 namespace usam {
 namespace {
-
-std::vector<Json> lines_of(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  std::vector<Json> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
-  return lines;
-}
 
 class SentencepieceParity : public testing::TestWithParam<const char*> {
  protected:
@@ -25,7 +19,7 @@ class SentencepieceParity : public testing::TestWithParam<const char*> {
 };
 
 TEST_P(SentencepieceParity, EncodesAndDecodesAsThePackage) {
-  const auto lines = lines_of(folder_ / ("golden_" + std::string(GetParam()) + ".jsonl"));
+  const auto lines = test::json_lines_of(folder_ / ("golden_" + std::string(GetParam()) + ".jsonl"));
   ASSERT_GT(lines.size(), 400u);
   for (const Json& line : lines) {
     const auto text = line["text"].get<std::string>();
@@ -35,7 +29,7 @@ TEST_P(SentencepieceParity, EncodesAndDecodesAsThePackage) {
 }
 
 TEST_P(SentencepieceParity, DecodesRandomIdsAsThePackage) {
-  const auto lines = lines_of(folder_ / ("golden_" + std::string(GetParam()) + "_decode.jsonl"));
+  const auto lines = test::json_lines_of(folder_ / ("golden_" + std::string(GetParam()) + "_decode.jsonl"));
   ASSERT_EQ(lines.size(), 200u);
   for (const Json& line : lines)
     EXPECT_EQ(tokenizer_->decode(line["ids"].get<std::vector<int64_t>>()), line["decoded"].get<std::string>())

@@ -2,19 +2,13 @@
 // published models have (make_oracles.py, make_tokenizers.py).
 #include "src/base/json.h"
 #include "src/text/tokenizer_config.h"
+#include "tests/json_lines.h"
 #include "tests/support.h"
 
 namespace usam {
 namespace {
 
 using Ids = std::vector<int64_t>;
-
-std::vector<Json> lines_of(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  std::vector<Json> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
-  return lines;
-}
 
 // One message for all strings that differ, with the first of them.
 class Differences {
@@ -46,7 +40,7 @@ class TokenizerStyles : public Oracles {};
 TEST_P(TokenizerStyles, EncodeAndDecodeAsTheReference) {
   const auto folder = test::oracle_folder() / "tokenizers" / GetParam();
   const auto tokenizer = open_tokenizer(folder.string());
-  const auto lines = lines_of(folder / "golden.jsonl");
+  const auto lines = test::json_lines_of(folder / "golden.jsonl");
   ASSERT_GT(lines.size(), 1000u);
   Differences wrong;
   for (const Json& line : lines) {
@@ -83,7 +77,7 @@ class OracleTokenizers : public Oracles {};
 
 TEST_P(OracleTokenizers, EncodeAndDecodeAsTheReference) {
   const auto folder = test::oracle_folder() / GetParam();
-  const auto lines = lines_of(folder / "golden_tokenizer.jsonl");
+  const auto lines = test::json_lines_of(folder / "golden_tokenizer.jsonl");
   ASSERT_EQ(lines.size(), 500u);
   for (const char* file : {"", "tokenizer.legacy_merges.json"}) {
     const auto tokenizer = open_tokenizer((folder / file).string());
@@ -101,7 +95,7 @@ TEST_P(OracleTokenizers, EncodeAndDecodeAsTheReference) {
 
 TEST_P(OracleTokenizers, DecodeRandomIdsAsTheReference) {
   const auto folder = test::oracle_folder() / GetParam();
-  const auto lines = lines_of(folder / "golden_decode.jsonl");
+  const auto lines = test::json_lines_of(folder / "golden_decode.jsonl");
   ASSERT_EQ(lines.size(), 200u);
   const auto tokenizer = open_tokenizer(folder.string());
   Differences wrong;

@@ -4,23 +4,18 @@
 #include "src/nn/frame_select.h"
 #include "src/nn/layer_mix.h"
 #include "tests/support.h"
+#include "tests/unit/bridge/random_frames.h"
 
 namespace usam::nn {
 namespace {
 
 namespace F = torch::nn::functional;
 
-Frames random_frames(const std::vector<int64_t>& lengths, int64_t size, int64_t width, double padding = 0) {
-  const auto mask = length_mask(torch::tensor(lengths), size);
-  const auto x = torch::randn({static_cast<int64_t>(lengths.size()), size, width});
-  return {x.masked_fill(~mask.unsqueeze(2), padding), mask, 50};
-}
-
 // Row 5: Whisper's 30 s grid was squeezed onto the clip's frames.
 TEST(Align, EqualsTorchInterpolateOnTheValidFramesOfEachRow) {
   torch::manual_seed(1);
   const std::vector<int64_t> lengths = {1500, 203, 136, 1, 50, 68}, counts = {750, 68, 70, 9, 50, 1};
-  const auto stream = random_frames(lengths, 1500, 8, std::numeric_limits<double>::quiet_NaN());
+  const auto stream = test::random_frames(lengths, 1500, 8, 50, std::numeric_limits<double>::quiet_NaN());
   const auto out_BND = align(stream, torch::tensor(counts), 800);
   for (size_t i = 0; i < lengths.size(); ++i) {
     const auto row = stream.x_BTD[static_cast<int64_t>(i)].slice(0, 0, lengths[i]).t().unsqueeze(0);
@@ -36,7 +31,7 @@ TEST(Align, EqualsTorchInterpolateOnTheValidFramesOfEachRow) {
 
 TEST(Align, GradientEqualsTorchInterpolate) {
   torch::manual_seed(2);
-  auto stream = random_frames({7, 12}, 12, 3);
+  auto stream = test::random_frames({7, 12}, 12, 3, 50);
   stream.x_BTD.requires_grad_();
   const auto seed_BND = torch::randn({2, 9, 3});
   align(stream, torch::tensor({9, 5}), 9).mul(seed_BND).sum().backward();
@@ -54,7 +49,7 @@ TEST(Align, GradientEqualsTorchInterpolate) {
 }
 
 TEST(Align, ARowOrABatchWithoutFramesGivesZeros) {
-  const auto stream = random_frames({0, 4}, 4, 3, std::numeric_limits<double>::quiet_NaN());
+  const auto stream = test::random_frames({0, 4}, 4, 3, 50, std::numeric_limits<double>::quiet_NaN());
   const auto out = align(stream, torch::tensor({3, 3}), 3);
   EXPECT_EQ(out[0].abs().sum().item<double>(), 0);
   EXPECT_TRUE(out[1].isfinite().all().item<bool>());
@@ -121,7 +116,7 @@ TEST(FrameSelect, OfEqualScoresTheEarlierFrameIsKept) {
 }
 
 TEST(FrameSelect, SelectionKeepsOrderAndGradient) {
-  auto frames = random_frames({5, 3}, 5, 2, std::numeric_limits<double>::quiet_NaN());
+  auto frames = test::random_frames({5, 3}, 5, 2, 50, std::numeric_limits<double>::quiet_NaN());
   frames.x_BTD.requires_grad_();
   const auto keep = torch::tensor({{0, 1, 0, 1, 1}, {1, 0, 1, 0, 0}}).to(torch::kBool);
   const auto out = select_frames(frames, keep);

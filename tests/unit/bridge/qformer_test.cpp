@@ -2,11 +2,12 @@
 
 #include "src/base/config_yaml.h"
 #include "tests/support.h"
+#include "tests/unit/bridge/random_frames.h"
 
 namespace usam::nn {
 namespace {
 
-WindowQFormerConfig small(int64_t queries = 1) {
+WindowQFormerConfig small_qformer(int64_t queries = 1) {
   WindowQFormerConfig c;
   c.window = 4;
   c.queries = queries;
@@ -16,17 +17,11 @@ WindowQFormerConfig small(int64_t queries = 1) {
   return c;
 }
 
-Frames random_frames(const std::vector<int64_t>& lengths, int64_t size, double padding = 0) {
-  const auto mask = length_mask(torch::tensor(lengths), size);
-  const auto x = torch::randn({static_cast<int64_t>(lengths.size()), size, 6});
-  return {x.masked_fill(~mask.unsqueeze(2), padding), mask, 25};
-}
-
 // Row 7: tail frames that do not fill a window were dropped.
 TEST(WindowQFormer, TheLastPartialWindowCounts) {
   torch::manual_seed(1);
-  WindowQFormer qformer(small(), 6);
-  auto frames = random_frames({9, 3}, 10);
+  WindowQFormer qformer(small_qformer(), 6);
+  auto frames = test::random_frames({9, 3}, 10, 6, 25);
   const auto out = qformer->forward(frames);
   EXPECT_TRUE(out.lengths_B().equal(torch::tensor({3, 1})));
   EXPECT_EQ(out.x_BTD.sizes(), at::IntArrayRef({2, 3, 8}));
@@ -39,8 +34,8 @@ TEST(WindowQFormer, TheLastPartialWindowCounts) {
 }
 
 TEST(WindowQFormer, OutputFramesFollowsTheMask) {
-  WindowQFormer qformer(small(3), 6);
-  const auto out = qformer->forward(random_frames({1, 4, 5, 8, 9, 0}, 9));
+  WindowQFormer qformer(small_qformer(3), 6);
+  const auto out = qformer->forward(test::random_frames({1, 4, 5, 8, 9, 0}, 9, 6, 25));
   const std::vector<int64_t> lengths = {1, 4, 5, 8, 9, 0};
   for (size_t i = 0; i < lengths.size(); ++i) {
     EXPECT_EQ(out.lengths_B()[static_cast<int64_t>(i)].item<int64_t>(), qformer->output_frames(lengths[i]))
@@ -50,8 +45,8 @@ TEST(WindowQFormer, OutputFramesFollowsTheMask) {
 
 TEST(WindowQFormer, AClipIsTheSameAloneAndAmongLongerOnes) {
   torch::manual_seed(2);
-  WindowQFormer qformer(small(2), 6);
-  auto frames = random_frames({6, 13}, 13, 7);
+  WindowQFormer qformer(small_qformer(2), 6);
+  auto frames = test::random_frames({6, 13}, 13, 6, 25, 7);
   const auto together = qformer->forward(frames);
   const auto alone =
       qformer->forward({frames.x_BTD.slice(0, 0, 1).slice(1, 0, 6), torch::ones({1, 6}, torch::kBool), 25});
@@ -60,8 +55,8 @@ TEST(WindowQFormer, AClipIsTheSameAloneAndAmongLongerOnes) {
 
 TEST(WindowQFormer, EveryParameterIsTrainedAndAnEmptyBatchIsFine) {
   torch::manual_seed(3);
-  WindowQFormer qformer(small(2), 6);
-  qformer->forward(random_frames({6, 13}, 13)).x_BTD.square().sum().backward();
+  WindowQFormer qformer(small_qformer(2), 6);
+  qformer->forward(test::random_frames({6, 13}, 13, 6, 25)).x_BTD.square().sum().backward();
   for (const auto& p : qformer->named_parameters()) EXPECT_TRUE(p.value().grad().defined()) << p.key();
   const auto out = qformer->forward({torch::zeros({0, 5, 6}), torch::zeros({0, 5}, torch::kBool), 25});
   EXPECT_EQ(out.x_BTD.sizes(), at::IntArrayRef({0, 4, 8}));
@@ -69,10 +64,10 @@ TEST(WindowQFormer, EveryParameterIsTrainedAndAnEmptyBatchIsFine) {
 
 TEST(WindowQFormer, DropoutDrawsInTrainingOnly) {
   torch::manual_seed(4);
-  auto config = small(2);
+  auto config = small_qformer(2);
   config.dropout = 0.5;
   WindowQFormer qformer(config, 6);
-  const auto frames = random_frames({6}, 6);
+  const auto frames = test::random_frames({6}, 6, 6, 25);
   EXPECT_FALSE(qformer->forward(frames).x_BTD.equal(qformer->forward(frames).x_BTD));
   qformer->eval();
   EXPECT_TRUE(qformer->forward(frames).x_BTD.equal(qformer->forward(frames).x_BTD));
@@ -97,7 +92,7 @@ TEST(WindowQFormerOptions, AreReadAndRefused) {
   WindowQFormerConfig nulls;
   load_config(folder.write("nulls.yaml", "{intermediate: null, prune: null}\n"), {}, nulls);
   EXPECT_FALSE(nulls.prune || nulls.intermediate);
-  EXPECT_EQ(WindowQFormer(small(), 6)->keep(), 1);
+  EXPECT_EQ(WindowQFormer(small_qformer(), 6)->keep(), 1);
   WindowQFormerConfig bad;
   const auto odd = folder.write("odd.yaml", "hidden: 100\n");
   EXPECT_EQ(usam::test::message_of([&] { load_config(odd, {}, bad); }),

@@ -6,14 +6,10 @@
 #include "src/base/config_yaml.h"
 #include "src/nn/bridge_registry.h"
 #include "tests/support.h"
+#include "tests/unit/bridge/random_frames.h"
 
 namespace usam::nn {
 namespace {
-
-Frames random_frames(const std::vector<int64_t>& lengths, int64_t T, int64_t D) {
-  // What stands at padding must not matter.
-  return {torch::randn({std::ssize(lengths), T, D}), length_mask(torch::tensor(lengths), T), 50};
-}
 
 // Token by token, from the rows' own frames.
 torch::Tensor stacked(const Frames& frames, int64_t row, int64_t token, int64_t K) {
@@ -30,7 +26,7 @@ TEST(StackFrames, LaysFramesSideBySide) {
     for (const int64_t T : {9, 10, 11}) {
       StackFrames bridge(StackFramesConfig{5, tail}, 3);
       const std::vector<int64_t> lengths = {T, 5, 6, 2, 0};
-      const auto frames = random_frames(lengths, T, 3);
+      const auto frames = test::random_frames(lengths, T, 3, 50, /*padding=*/1e3);
       const auto out = bridge->forward(frames);
       EXPECT_EQ(bridge->width(), 15);
       EXPECT_EQ(out.hz, 10);
@@ -62,7 +58,7 @@ TEST(Perceptron, IsTheFormula) {
   for (const auto activation : {Activation::kRelu, Activation::kGelu}) {
     StackFrames bridge(StackFramesConfig{5, Tail::kDrop}, 4);
     Perceptron projector(PerceptronConfig{7, activation}, bridge->width(), 6);
-    const auto frames = random_frames({13, 10}, 13, 4);
+    const auto frames = test::random_frames({13, 10}, 13, 4, 50, /*padding=*/1e3);
     const auto out = projector->forward(bridge->forward(frames), torch::randn({2, 6}));
     auto p = projector->named_parameters();
     ASSERT_EQ(p.size(), 4U);
@@ -80,7 +76,7 @@ TEST(Perceptron, IsTheFormula) {
 TEST(Perceptron, PaddingStaysZero) {
   torch::manual_seed(3);
   Perceptron projector(PerceptronConfig{7, Activation::kRelu}, 4, 6);
-  const auto tokens = random_frames({3, 1}, 3, 4);
+  const auto tokens = test::random_frames({3, 1}, 3, 4, 50, /*padding=*/1e3);
   const auto out = projector->forward(tokens, torch::randn({2, 6}));
   EXPECT_TRUE(out.audio.x_BTD[1].narrow(0, 1, 2).equal(torch::zeros({2, 6})));
   EXPECT_TRUE(out.gates_BTE[1].narrow(0, 1, 2).equal(torch::zeros({2, 1})));

@@ -4,23 +4,18 @@
 #include "losses/load_balance.h"
 #include "src/base/config_yaml.h"
 #include "tests/support.h"
+#include "tests/unit/bridge/random_frames.h"
 
 namespace usam::nn {
 namespace {
 
-constexpr int64_t kWidth = 6, kModel = 10;
+constexpr int64_t kStreamWidth = 6, kModel = 10;
 
-TaskMoeConfig small(RouterInput input = RouterInput::kBoth) {
+TaskMoeConfig small_moe(RouterInput input = RouterInput::kBoth) {
   TaskMoeConfig c;
   c.expert_hidden = 7;
   c.router_input = input;
   return c;
-}
-
-Frames random_frames(const std::vector<int64_t>& lengths, int64_t size) {
-  const auto mask = length_mask(torch::tensor(lengths), size);
-  return {torch::randn({static_cast<int64_t>(lengths.size()), size, kWidth}).masked_fill(~mask.unsqueeze(2), 0), mask,
-          2};
 }
 
 torch::Tensor gradient(const TaskMoe& moe, const std::string& name) {
@@ -31,10 +26,13 @@ torch::Tensor gradient(const TaskMoe& moe, const std::string& name) {
 TEST(TaskMoe, ExpertsHaveWeightsAndGradientsOfTheirOwn) {
   torch::manual_seed(1);
   for (const auto hidden : {std::optional<int64_t>(7), std::optional<int64_t>()}) {
-    auto config = small();
+    auto config = small_moe();
     config.expert_hidden = hidden;
-    TaskMoe moe(config, kWidth, kModel);
-    moe->forward(random_frames({5, 4}, 5), torch::randn({2, kModel})).audio.x_BTD.square().sum().backward();
+    TaskMoe moe(config, kStreamWidth, kModel);
+    moe->forward(test::random_frames({5, 4}, 5, kStreamWidth, 2), torch::randn({2, kModel}))
+        .audio.x_BTD.square()
+        .sum()
+        .backward();
     const std::string leaf = hidden ? ".0.weight" : ".weight";
     for (const auto* other : {"experts.1", "experts.2"}) {
       EXPECT_FALSE(moe->named_parameters()["experts.0" + leaf].equal(moe->named_parameters()[other + leaf]));
@@ -47,10 +45,10 @@ TEST(TaskMoe, ExpertsHaveWeightsAndGradientsOfTheirOwn) {
 // Row 2: outputs were summed over time instead of over experts, so that 3 tokens came out whatever the length.
 TEST(TaskMoe, MixesExpertsAtEveryFrame) {
   torch::manual_seed(2);
-  TaskMoe moe(small(), kWidth, kModel);
+  TaskMoe moe(small_moe(), kStreamWidth, kModel);
   const auto prompt = torch::randn({2, kModel});
   for (const int64_t T : {5, 11}) {
-    const auto frames = random_frames({T, 3}, T);
+    const auto frames = test::random_frames({T, 3}, T, kStreamWidth, 2);
     const auto out = moe->forward(frames, prompt);
     ASSERT_EQ(out.audio.x_BTD.sizes(), at::IntArrayRef({2, T, kModel}));
     EXPECT_TRUE(out.audio.lengths_B().equal(torch::tensor({T, int64_t{3}})));
@@ -69,32 +67,32 @@ TEST(TaskMoe, MixesExpertsAtEveryFrame) {
 TEST(TaskMoe, TheRouterSeesOneTaskVectorAtEveryFrame) {
   torch::manual_seed(3);
   const auto prompt = torch::randn({2, kModel});
-  const auto frames = random_frames({5, 5}, 5);
+  const auto frames = test::random_frames({5, 5}, 5, kStreamWidth, 2);
   auto same = frames;  // the same frame everywhere: gates must not change over time
-  same.x_BTD = frames.x_BTD.slice(1, 0, 1).expand({2, 5, kWidth}).contiguous();
-  TaskMoe both(small(), kWidth, kModel);
+  same.x_BTD = frames.x_BTD.slice(1, 0, 1).expand({2, 5, kStreamWidth}).contiguous();
+  TaskMoe both(small_moe(), kStreamWidth, kModel);
   const auto gates = both->forward(same, prompt).gates_BTE;
   EXPECT_TRUE(gates.allclose(gates.slice(1, 0, 1).expand_as(gates)));
   EXPECT_FALSE(both->forward(same, prompt.roll(1, 0)).gates_BTE.allclose(gates));
   EXPECT_TRUE(both->forward(same, 1000 * prompt).gates_BTE.allclose(gates, 1e-5, 1e-6));  // e / |e|
 
-  TaskMoe by_prompt(small(RouterInput::kPrompt), kWidth, kModel);
+  TaskMoe by_prompt(small_moe(RouterInput::kPrompt), kStreamWidth, kModel);
   const auto weights = by_prompt->forward(frames, prompt).gates_BTE;
   EXPECT_TRUE(weights.allclose(weights.slice(1, 0, 1).expand_as(weights)));  // one vector per sample
   EXPECT_FALSE(weights[0].allclose(weights[1]));
 
-  TaskMoe by_frame(small(RouterInput::kFrames), kWidth, kModel);
+  TaskMoe by_frame(small_moe(RouterInput::kFrames), kStreamWidth, kModel);
   EXPECT_TRUE(by_frame->forward(frames, prompt).gates_BTE.equal(by_frame->forward(frames, -prompt).gates_BTE));
   EXPECT_FALSE(by_frame->named_parameters().contains("prompt_fc.weight"));
 }
 
 TEST(TaskMoe, TopKRunsTheBestExpertsWithRenormalisedGates) {
   torch::manual_seed(4);
-  auto config = small();
+  auto config = small_moe();
   config.experts = 4;
   config.top_k = 2;
-  TaskMoe moe(config, kWidth, kModel);
-  const auto frames = random_frames({5, 3}, 5);
+  TaskMoe moe(config, kStreamWidth, kModel);
+  const auto frames = test::random_frames({5, 3}, 5, kStreamWidth, 2);
   const auto out = moe->forward(frames, torch::randn({2, kModel}));
   EXPECT_TRUE(out.chosen_BTE.sum(2).equal(2 * frames.valid_BT.to(torch::kLong)));
   EXPECT_TRUE(out.gates_BTE.sum(2).allclose(frames.valid_BT.to(torch::kFloat)));
@@ -114,10 +112,10 @@ TEST(TaskMoe, TopKRunsTheBestExpertsWithRenormalisedGates) {
 
 TEST(TaskMoe, LoadBalanceEvensOutASparseRouter) {
   torch::manual_seed(5);
-  auto config = small(RouterInput::kFrames);
+  auto config = small_moe(RouterInput::kFrames);
   config.top_k = 1;
-  TaskMoe moe(config, kWidth, kModel);
-  auto frames = random_frames({60, 60}, 60);
+  TaskMoe moe(config, kStreamWidth, kModel);
+  auto frames = test::random_frames({60, 60}, 60, kStreamWidth, 2);
   frames.x_BTD = frames.x_BTD + 1;
   {
     const torch::NoGradGuard no_grad;

@@ -12,7 +12,7 @@
 namespace usam::nn {
 namespace {
 
-constexpr int64_t kWidth = 37, kHidden = 12, kHeads = 3;
+constexpr int64_t kHeldWidth = 37, kHidden = 12, kHeads = 3;
 
 class WindowAttention : public testing::Test {
  protected:
@@ -48,8 +48,8 @@ class WindowAttention : public testing::Test {
       EXPECT_LT((ours[i] - theirs[i]).norm().item<double>(), 2e-6 * theirs[i].norm().item<double>()) << i;
   }
 
-  torch::Tensor x_ = torch::randn({2, 10, kWidth}).requires_grad_();
-  Linear key_{kWidth, kHidden}, value_{kWidth, kHidden};
+  torch::Tensor x_ = torch::randn({2, 10, kHeldWidth}).requires_grad_();
+  Linear key_{kHeldWidth, kHidden}, value_{kHeldWidth, kHidden};
 };
 
 TEST_F(WindowAttention, IsItsDefinition) {

@@ -16,7 +16,7 @@ using test::small_prompts;
 using Answers = std::vector<std::vector<Hypothesis>>;
 
 const Ids kEnds{7, 11, 30};
-const std::vector<int64_t> kLengths{7, 1, 12, 4, 9, 2, 12, 5, 3, 8, 1, 6, 10, 11, 2, 7, 4};
+const std::vector<int64_t> kPromptLengths{7, 1, 12, 4, 9, 2, 12, 5, 3, 8, 1, 6, 10, 11, 2, 7, 4};
 
 std::vector<std::string> keys_of(int64_t first, int64_t count) {
   std::vector<std::string> keys;
@@ -70,10 +70,10 @@ class EveryWay : public testing::TestWithParam<Way> {};
 // Alone, in threes and eights, all together, and backwards: the same ids.
 TEST_P(EveryWay, RowsDoNotDependOnTheirBatch) {
   auto model = small_model();
-  const auto [prompts, lengths] = small_prompts(kLengths);
+  const auto [prompts, lengths] = small_prompts(kPromptLengths);
   Options options = GetParam().options;
   options.max_new_tokens = 20, options.eos = kEnds;
-  const auto count = std::ssize(kLengths);
+  const auto count = std::ssize(kPromptLengths);
   const auto all = generate(*model, prompts, lengths, options, keys_of(0, count));
   size_t ended = 0;
   for (const auto& hypotheses : all) ended += hypotheses[0].is_ended;
@@ -108,10 +108,10 @@ TEST_P(EveryWay, RowsDoNotDependOnTheirBatch) {
 TEST_P(EveryWay, LogProbabilitiesAreTheModels) {
   auto model = small_model();
   model->to(torch::kDouble);  // what is left is the rounding of log-probabilities to float
-  const auto [prompts, lengths] = small_prompts(kLengths);
+  const auto [prompts, lengths] = small_prompts(kPromptLengths);
   Options options = GetParam().options;
   options.max_new_tokens = 12, options.eos = kEnds, options.min_new_tokens = 2;
-  const auto all = generate(*model, prompts, lengths, options, keys_of(0, std::ssize(kLengths)));
+  const auto all = generate(*model, prompts, lengths, options, keys_of(0, std::ssize(kPromptLengths)));
   for (size_t b = 0; b < all.size(); ++b) {
     const auto row = static_cast<int64_t>(b);
     for (const auto& hypothesis : all[b]) {

@@ -16,12 +16,12 @@ namespace {
 
 using test::Letters;
 
-const std::vector<int64_t> kLengths{7, 1, 12, 4, 9, 2, 12, 5, 3, 8, 1, 6, 10, 11, 2, 7, 4, 25, 3, 1, 30, 5};
+const std::vector<int64_t> kSessionLengths{7, 1, 12, 4, 9, 2, 12, 5, 3, 8, 1, 6, 10, 11, 2, 7, 4, 25, 3, 1, 30, 5};
 
 class SessionTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::tie(prompts_, lengths_) = test::small_prompts(kLengths);
+    std::tie(prompts_, lengths_) = test::small_prompts(kSessionLengths);
     const auto letters = std::make_shared<Letters>();
     const Options plain{.max_new_tokens = 24, .eos = {Letters::kEnd, 7, 11}, .tokenizer = letters};
     options_.assign(7, plain);
@@ -34,7 +34,7 @@ class SessionTest : public testing::Test {
     for (const auto& one : options_) shared_.push_back(std::make_shared<const Options>(one));
   }
 
-  int64_t length(int64_t i) const { return kLengths[static_cast<size_t>(i)]; }
+  int64_t length(int64_t i) const { return kSessionLengths[static_cast<size_t>(i)]; }
   torch::Tensor prompt(int64_t i) const { return prompts_[i].narrow(0, 0, length(i)).unsqueeze(0); }
   const Options& options(int64_t i) const { return options_[static_cast<size_t>(i) % options_.size()]; }
   Request request(int64_t i) const {
@@ -61,8 +61,8 @@ class SessionTest : public testing::Test {
   std::map<int64_t, std::vector<Hypothesis>> refilled(LanguageModel& model, int64_t room) const {
     Session session(model);
     std::map<int64_t, std::vector<Hypothesis>> answers;
-    for (int64_t next = 0; next < std::ssize(kLengths) || !session.is_idle();) {
-      const auto count = std::min(room - session.size(), std::ssize(kLengths) - next);
+    for (int64_t next = 0; next < std::ssize(kSessionLengths) || !session.is_idle();) {
+      const auto count = std::min(room - session.size(), std::ssize(kSessionLengths) - next);
       add(session, next, count);
       next += count;
       EXPECT_LE(session.size(), room);
@@ -80,10 +80,10 @@ class SessionTest : public testing::Test {
 TEST_F(SessionTest, ARefilledBatchAnswersAsEachPromptAlone) {
   const auto model = test::small_model();
   std::map<int64_t, std::vector<Hypothesis>> expected;
-  for (int64_t i = 0; i < std::ssize(kLengths); ++i) expected[i] = alone(*model, i);
+  for (int64_t i = 0; i < std::ssize(kSessionLengths); ++i) expected[i] = alone(*model, i);
   for (const int64_t room : {1, 2, 5, 100}) {
     const auto answers = refilled(*model, room);
-    ASSERT_EQ(answers.size(), kLengths.size());
+    ASSERT_EQ(answers.size(), kSessionLengths.size());
     for (const auto& [id, hypotheses] : answers) {
       SCOPED_TRACE(testing::Message() << "room " << room << ", prompt " << id);
       expect_same(hypotheses, expected[id]);
@@ -150,7 +150,7 @@ TEST_F(SessionTest, ARefusedRequestLeavesTheOthersAlone) {
 // What a stream tells, put together, is the text; nothing of a stop text is told.
 TEST_F(SessionTest, StreamedTextIsTheText) {
   const auto model = test::small_model();
-  for (int64_t i = 0; i < std::ssize(kLengths); ++i) {
+  for (int64_t i = 0; i < std::ssize(kSessionLengths); ++i) {
     auto options = options_[0];
     options.stop = {"42a", "zz", "bc"};
     Session session(*model);

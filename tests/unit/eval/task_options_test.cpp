@@ -8,18 +8,18 @@
 namespace usam::eval {
 namespace {
 
-ScoreOptions options(const std::string& normalizer = "basic") {
+ScoreOptions options_with(const std::string& normalizer = "basic") {
   return {text::make_normalizer(normalizer)};
 }
 
-Hypothesis answer(const std::string& task, const std::string& reference, const std::string& answer) {
+Hypothesis answer_to(const std::string& task, const std::string& reference, const std::string& answer) {
   return {reference + answer, task, "", {reference}, answer, {}, {}, ""};
 }
 
 TEST(TaskOptions, NormalizerIsTheTasksOwnAndStamped) {
-  ScoreOptions own = options("none");
+  ScoreOptions own = options_with("none");
   own.tasks["ASR"].normalizer = text::make_normalizer("whisper_en");
-  const Json all = report({answer("ASR", "Twenty five dogs.", "25 dogs"), answer("KWS", "Yes.", "yes")}, own);
+  const Json all = report({answer_to("ASR", "Twenty five dogs.", "25 dogs"), answer_to("KWS", "Yes.", "yes")}, own);
   EXPECT_EQ(all["normalizer"], "none/1");
   EXPECT_EQ(all["tasks"]["ASR"]["normalizer"], "whisper_en/1");
   EXPECT_EQ(all["tasks"]["ASR"]["wer"], 0.0);
@@ -29,12 +29,12 @@ TEST(TaskOptions, NormalizerIsTheTasksOwnAndStamped) {
 }
 
 TEST(TaskOptions, MetricsAreTheTasksOwn) {
-  ScoreOptions own = options();
+  ScoreOptions own = options_with();
   own.tasks["ASR"].metrics = {"mer", "map"};
   own.tasks["MOS"].answer = Answer::kNumber;
   own.tasks["SER"].answer = Answer::kLikelihood;
   const Json tasks = report(
-      {answer("ASR", "a b", "a"), answer("MOS", "3.5", "4.5"), answer("MOS", "2", "1"), answer("SER", "sad", "sad")},
+      {answer_to("ASR", "a b", "a"), answer_to("MOS", "3.5", "4.5"), answer_to("MOS", "2", "1"), answer_to("SER", "sad", "sad")},
       own)["tasks"];
   EXPECT_EQ(tasks["ASR"]["mer"], 0.5);
   EXPECT_EQ(tasks["ASR"]["map"], nullptr) << "named, but the lines have no scores";
@@ -48,24 +48,24 @@ TEST(TaskOptions, MetricsAreTheTasksOwn) {
 }
 
 TEST(TaskOptions, LabelsOrderTheConfusionMatrixAndTellWhatIsNone) {
-  ScoreOptions own = options();
+  ScoreOptions own = options_with();
   own.tasks["SER"].answer = Answer::kLabel;
   own.tasks["SER"].labels = {"Sad", "Happy", "Angry"};
-  const std::vector<Hypothesis> lines = {answer("SER", "sad", "Sad."), answer("SER", "sad", "happy"),
-                                         answer("SER", "happy", "a happy one"), answer("SER", "happy", "")};
+  const std::vector<Hypothesis> lines = {answer_to("SER", "sad", "Sad."), answer_to("SER", "sad", "happy"),
+                                         answer_to("SER", "happy", "a happy one"), answer_to("SER", "happy", "")};
   const Json ser = report(lines, own)["tasks"]["SER"];
   EXPECT_EQ(ser["confusion"].dump(), R"({"labels":["sad","happy","angry"],"counts":[[1,1,0,0],[0,0,0,2],[0,0,0,0]]})");
   EXPECT_EQ(ser["failures"].dump(), R"({"empty":1,"looping":0,"unparsable":1})");
   EXPECT_EQ(ser["accuracy"], 0.25);
   own.tasks.clear();
-  EXPECT_FALSE(report({answer("QA", "a", "b")}, own)["tasks"]["QA"].contains("confusion")) << "no classification";
+  EXPECT_FALSE(report({answer_to("QA", "a", "b")}, own)["tasks"]["QA"].contains("confusion")) << "no classification";
 }
 
 TEST(TaskOptions, ConfusionKeepsTheMostFrequentOfManyLabels) {
   std::vector<Hypothesis> lines;
-  for (int i = 0; i < 120; ++i) lines.push_back(answer("SEC", fmt::format("class {:03}", i), "class 119"));
-  lines.push_back(answer("SEC", "class 119", "class 119"));
-  const Json confusion = report(lines, options())["tasks"]["SEC"]["confusion"];
+  for (int i = 0; i < 120; ++i) lines.push_back(answer_to("SEC", fmt::format("class {:03}", i), "class 119"));
+  lines.push_back(answer_to("SEC", "class 119", "class 119"));
+  const Json confusion = report(lines, options_with())["tasks"]["SEC"]["confusion"];
   EXPECT_EQ(confusion["labels"].size(), 100u);
   EXPECT_EQ(confusion["labels"].back(), "class 119");
   EXPECT_EQ(confusion["counts"].size(), 101u) << "the rest of the truths in one row";
@@ -88,7 +88,7 @@ TEST(TaskOptions, LabelsThatTheNormalizerMakesOneAreRefused) {
 
 TEST(Failures, AnAnswerIsCountedOnce) {
   const auto counted = [](const std::string& text, const std::string& metric) {
-    return score({answer("", metric == "mae" ? "3" : "yes", text)}, {metric}, options())["failures"].dump();
+    return score({answer_to("", metric == "mae" ? "3" : "yes", text)}, {metric}, options_with())["failures"].dump();
   };
   EXPECT_EQ(counted(" ! ", "f1"), R"({"empty":1,"looping":0,"unparsable":0})");
   EXPECT_EQ(counted("no no no no no no", "f1"), R"({"empty":0,"looping":1,"unparsable":0})");

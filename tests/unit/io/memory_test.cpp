@@ -40,8 +40,8 @@ class Peak {
   }};
 };
 
-struct Net : torch::nn::Module {
-  Net() {
+struct BigNet : torch::nn::Module {
+  BigNet() {
     for (int64_t i = 0; i < kTensors; ++i) register_parameter("w" + std::to_string(i), torch::empty({kSide, kSide}));
   }
 };
@@ -56,7 +56,7 @@ class Memory : public testing::Test {
   }
   // Peak of private memory beyond that before, in MiB.
   int64_t load(torch::ScalarType keep_as, LoadReport& report) {
-    Net net;
+    BigNet net;
     Peak peak;
     LoadOptions options;
     options.keep_as = keep_as;

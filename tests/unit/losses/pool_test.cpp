@@ -11,7 +11,7 @@
 namespace usam::losses {
 namespace {
 
-constexpr int64_t kWidth = 16, kVocabulary = 30;
+constexpr int64_t kPoolWidth = 16, kVocabulary = 30;
 
 // Samples 0 and 4 have the same text, as 1 and 5; sample 3 has none, and sample 6 no audio.
 const std::vector<std::vector<int64_t>> kTexts = {{4, 9, 2}, {7, 7}, {11, 3, 8, 1, 20}, {}, {4, 9, 2}, {7, 7}, {5}};
@@ -27,14 +27,14 @@ Samples samples(size_t first, size_t size) {
   std::vector<torch::Tensor> clips, texts, frames, words;
   for (size_t i = first; i < first + size; ++i) {
     auto generator = at::detail::createCPUGenerator(100 + i);
-    clips.push_back(torch::randn({kFrames[i], kWidth}, generator));
+    clips.push_back(torch::randn({kFrames[i], kPoolWidth}, generator));
     texts.push_back(torch::tensor(kTexts[i], torch::kInt64));
     frames.push_back(torch::tensor(kFrames[i]));
     words.push_back(torch::tensor(static_cast<int64_t>(kTexts[i].size())));
   }
   if (size == 0) {
     const auto none = torch::zeros({0}, torch::kInt64);
-    return {{torch::zeros({0, 1, kWidth}), torch::zeros({0, 1}, torch::kBool), 1}, none.view({0, 0}), none};
+    return {{torch::zeros({0, 1, kPoolWidth}), torch::zeros({0, 1}, torch::kBool), 1}, none.view({0, 0}), none};
   }
   const auto x_BTD = torch::nn::utils::rnn::pad_sequence(clips, /*batch_first=*/true);
   return {{x_BTD, length_mask(torch::stack(frames), x_BTD.size(1)), 1},
@@ -56,13 +56,13 @@ Saclm equal_saclm() {
   SaclmConfig config;
   config.score_hidden = 12;
   config.slot_hidden = 10;
-  return Saclm(config, kWidth);
+  return Saclm(config, kPoolWidth);
 }
 
 // One rank's part of a step, the loss being weighted as the trainer does with the counts of all.
 Result compute(const Samples& own, dist::Communicator& communicator, const std::shared_ptr<dist::Communicator>& ranks) {
   auto saclm = equal_saclm();
-  const auto table = torch::randn({kVocabulary, kWidth}, at::detail::createCPUGenerator(3));
+  const auto table = torch::randn({kVocabulary, kPoolWidth}, at::detail::createCPUGenerator(3));
   const auto texts = pool_texts(own.ids_BW, own.lengths_B, communicator);
   const auto same_NN = equal_texts(texts);
   const auto x_BTD = own.audio.x_BTD.clone().requires_grad_();

@@ -10,7 +10,7 @@
 namespace usam::losses {
 namespace {
 
-constexpr int64_t kWidth = 16;
+constexpr int64_t kSaclmWidth = 16;
 
 SaclmConfig small() {
   SaclmConfig c;
@@ -29,7 +29,7 @@ struct Batch {
     const auto fill = [&](const std::vector<int64_t>& lengths) {
       const auto size = *std::max_element(lengths.begin(), lengths.end());
       const auto mask = length_mask(torch::tensor(lengths), size);
-      const auto x = torch::randn({static_cast<int64_t>(lengths.size()), size, kWidth});
+      const auto x = torch::randn({static_cast<int64_t>(lengths.size()), size, kSaclmWidth});
       return std::pair(x.masked_fill(~mask.unsqueeze(2), padding), mask);
     };
     std::tie(audio.x_BTD, audio.valid_BT) = fill(frames);
@@ -50,7 +50,7 @@ TEST(Saclm, TermsNameTheirCountsAndWeights) {
   auto config = small();
   config.weight = 0.5;
   config.distill = 0.2;
-  Saclm saclm(config, kWidth);
+  Saclm saclm(config, kSaclmWidth);
   const auto out = run(saclm, Batch({5, 3}, {2, 4}));
   ASSERT_EQ(out.terms.size(), 3u);
   EXPECT_EQ(out.terms[0].name, "saclm_hinge");
@@ -66,7 +66,7 @@ TEST(Saclm, TermsNameTheirCountsAndWeights) {
 // Row 8: a random permutation as negatives may be the identity, always is at batch 1, and is not the hardest.
 TEST(Saclm, HingeTakesTheHardestTrueNegative) {
   torch::manual_seed(1);
-  Saclm saclm(small(), kWidth);
+  Saclm saclm(small(), kSaclmWidth);
   Batch b({9, 7, 8, 6, 5}, {3, 4, 2, 5, 3});
   b.text.x_BWD[2] = b.text.x_BWD[0];
   b.text.valid_BW[2] = b.text.valid_BW[0];
@@ -89,7 +89,7 @@ TEST(Saclm, HingeTakesTheHardestTrueNegative) {
 
 TEST(Saclm, ASampleWithoutATrueNegativeAddsNothingAndIsNotCounted) {
   torch::manual_seed(2);
-  Saclm saclm(small(), kWidth);
+  Saclm saclm(small(), kSaclmWidth);
   const auto alone = Batch({6}, {3});
   EXPECT_EQ(figure(run(saclm, alone), 0), 0);
   EXPECT_EQ(saclm_counts(torch::tensor({3}), alone.same_BB).at("hinge"), 0);
@@ -108,7 +108,7 @@ TEST(Saclm, ASampleIsTheSameAloneAndAmongLongerOnes) {
       auto config = small();
       config.decision = decision;
       config.text_score = text_score;
-      Saclm saclm(config, kWidth);
+      Saclm saclm(config, kSaclmWidth);
       Batch together({4, 11, 1}, {6, 2, 3}, std::numeric_limits<double>::quiet_NaN());
       together.audio.x_BTD[1] *= 50;  // a loud neighbour
       together.audio.x_BTD.requires_grad_();
@@ -145,7 +145,7 @@ TEST(Saclm, TheHingeReachesTheScoreNetworkThroughTheDecision) {
   torch::manual_seed(4);
   auto config = small();
   config.rho = 1;  // no redundant token: only the straight-through decision is left
-  Saclm saclm(config, kWidth);
+  Saclm saclm(config, kSaclmWidth);
   const auto out = run(saclm, Batch({9, 7, 8}, {3, 4, 2}));
   const auto scores_BT =
       torch::autograd::grad({out.terms[0].sum}, {out.selection.scores_BT}, {}, /*retain_graph=*/true)[0];
@@ -162,11 +162,11 @@ TEST(Saclm, TheDecisionsGradientReachesKeptFramesOnly) {
   torch::manual_seed(5);
   auto config = small();
   config.rho = 0.9;
-  Saclm saclm(config, kWidth);
+  Saclm saclm(config, kSaclmWidth);
   const auto out = run(saclm, Batch({6, 6, 6}, {3, 4, 2}));  // 6 of 6 are kept
   EXPECT_EQ(out.selection.kept_BT.sum().item<int64_t>(), 18);
   config.rho = 0.8;
-  Saclm other(config, kWidth);
+  Saclm other(config, kSaclmWidth);
   const auto dropped = run(other, Batch({6, 6, 6}, {3, 4, 2}));  // one redundant frame: its softmax weight is constant
   const auto gradient_BT = torch::autograd::grad({dropped.terms[0].sum}, {dropped.selection.scores_BT})[0];
   EXPECT_EQ(gradient_BT.masked_select(~dropped.selection.kept_BT).abs().max().item<double>(), 0);
@@ -178,11 +178,11 @@ TEST(Saclm, SlotsAreWeightedMeansOfKeptFrames) {
   torch::manual_seed(6);
   auto config = small();
   config.slots = 7;
-  Saclm saclm(config, kWidth);
-  const auto frame_D = torch::randn({kWidth});
+  Saclm saclm(config, kSaclmWidth);
+  const auto frame_D = torch::randn({kSaclmWidth});
   for (const int64_t T : {1, 3, 40}) {
     Batch b({T}, {2});
-    b.audio.x_BTD = frame_D.expand({1, T, kWidth}).contiguous();
+    b.audio.x_BTD = frame_D.expand({1, T, kSaclmWidth}).contiguous();
     const auto out = run(saclm, b);
     const auto tokens_RD = out.rectified_BRD[0].index({out.present_BR[0]});
     EXPECT_EQ(tokens_RD.size(0), T == 1 ? 7 : 8);  // the redundant token is absent where nothing is redundant
@@ -193,14 +193,14 @@ TEST(Saclm, SlotsAreWeightedMeansOfKeptFrames) {
 // Row 12: similarities were unbounded dot products against a margin of 0.2.
 TEST(Saclm, SimilarityIsACosine) {
   torch::manual_seed(7);
-  Saclm saclm(small(), kWidth);
+  Saclm saclm(small(), kSaclmWidth);
   Batch b({9, 7, 8}, {3, 4, 2});
   const auto before = run(saclm, b).similarity_NN;
   b.text.x_BWD = b.text.x_BWD * 1000;
   const auto after = run(saclm, b).similarity_NN;
   EXPECT_TRUE(after.allclose(before, 1e-5, 1e-6));
   EXPECT_LE(after.abs().max().item<double>(), 1);
-  b.audio.x_BTD = b.text.x_BWD.slice(1, 0, 1).expand({3, 9, kWidth}).contiguous();
+  b.audio.x_BTD = b.text.x_BWD.slice(1, 0, 1).expand({3, 9, kSaclmWidth}).contiguous();
   b.text.valid_BW.slice(1, 1).fill_(false);
   EXPECT_TRUE(run(saclm, b).similarity_NN.diagonal().allclose(torch::ones({3}), 1e-5, 1e-5));
 }
@@ -208,7 +208,7 @@ TEST(Saclm, SimilarityIsACosine) {
 // Row 13: audio and text were interpolated to one length before they were compared.
 TEST(Saclm, WordsAreMatchedOneByOneWhateverTheirOrderAndNumber) {
   torch::manual_seed(8);
-  Saclm saclm(small(), kWidth);
+  Saclm saclm(small(), kSaclmWidth);
   const Batch b({9, 7, 8}, {5, 5, 5});
   const auto before = run(saclm, b);
   Batch reversed = b, doubled = b;
@@ -225,7 +225,7 @@ TEST(Saclm, EvaluationRanksNoiseAtChance) {
   auto config = small();
   config.beta = 1;  // the text and the clip itself decide: where the bias is strongest
   config.rho = 0.25;
-  Saclm saclm(config, kWidth);
+  Saclm saclm(config, kSaclmWidth);
   constexpr int64_t B = 32;
   double own = 0, pair = 0, none = 0, count = 0;
   for (int round = 0; round < 12; ++round) {
@@ -244,7 +244,7 @@ TEST(Saclm, EvaluationRanksNoiseAtChance) {
 
 TEST(Saclm, PairConditioningRectifiesForTheTextAtHand) {
   torch::manual_seed(10);
-  Saclm saclm(small(), kWidth);
+  Saclm saclm(small(), kSaclmWidth);
   const Batch b({9, 7, 8}, {3, 4, 2});
   const auto pair_BB = saclm->similarities(b.audio, b.text);
   EXPECT_TRUE(pair_BB.diagonal().allclose(run(saclm, b).similarity_NN.diagonal(), 1e-5, 1e-6));
@@ -257,7 +257,7 @@ TEST(Saclm, PairConditioningRectifiesForTheTextAtHand) {
 
 TEST(Saclm, DecisionWithoutTextIsThatOfTheLearnedScore) {
   torch::manual_seed(11);
-  Saclm saclm(small(), kWidth);
+  Saclm saclm(small(), kSaclmWidth);
   const Batch b({9, 4}, {3, 2}, std::numeric_limits<double>::quiet_NaN());
   const auto chosen = saclm->select(b.audio, nullptr);
   EXPECT_TRUE(chosen.scores_BT.equal(saclm->importance(b.audio)));
@@ -271,7 +271,7 @@ TEST(Saclm, ThresholdKeepsAtLeastTheBestFrame) {
   auto config = small();
   config.decision = Decision::kThreshold;
   config.threshold = 1;
-  Saclm saclm(config, kWidth);
+  Saclm saclm(config, kSaclmWidth);
   const auto out = run(saclm, Batch({9, 4}, {3, 2}));
   EXPECT_TRUE(out.selection.kept_BT.sum(1).equal(torch::tensor({1, 1})));
   EXPECT_TRUE(out.selection.scores_BT.argmax(1).equal(out.selection.kept_BT.to(torch::kLong).argmax(1)));
@@ -279,7 +279,7 @@ TEST(Saclm, ThresholdKeepsAtLeastTheBestFrame) {
 
 TEST(Saclm, AutocastChangesNothing) {
   torch::manual_seed(13);
-  Saclm saclm(small(), kWidth);
+  Saclm saclm(small(), kSaclmWidth);
   const Batch b({9, 7, 8}, {3, 4, 2});
   const auto plain = run(saclm, b);
   at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
@@ -294,7 +294,7 @@ TEST(Saclm, AutocastChangesNothing) {
 
 TEST(Saclm, ASampleWithoutTextOrAudioTakesNoPart) {
   torch::manual_seed(14);
-  Saclm saclm(small(), kWidth);
+  Saclm saclm(small(), kSaclmWidth);
   Batch two({9, 7}, {3, 4});
   Batch four({9, 7, 6, 5}, {3, 4, 2, 2});
   for (auto* x : {&four.audio.x_BTD, &four.text.x_BWD}) {
@@ -313,11 +313,11 @@ TEST(Saclm, ASampleWithoutTextOrAudioTakesNoPart) {
 }
 
 TEST(Saclm, TextsThatAreAllEmptyAndABatchThatIsEmptyGiveZeros) {
-  Saclm saclm(small(), kWidth);
-  const Frames audio{torch::randn({2, 3, kWidth}), torch::ones({2, 3}, torch::kBool), 25};
-  const TextTokens no_words{torch::zeros({2, 0, kWidth}), torch::zeros({2, 0}, torch::kBool)};
-  const Frames nothing{torch::zeros({0, 3, kWidth}), torch::zeros({0, 3}, torch::kBool), 25};
-  const TextTokens nobody{torch::zeros({0, 2, kWidth}), torch::zeros({0, 2}, torch::kBool)};
+  Saclm saclm(small(), kSaclmWidth);
+  const Frames audio{torch::randn({2, 3, kSaclmWidth}), torch::ones({2, 3}, torch::kBool), 25};
+  const TextTokens no_words{torch::zeros({2, 0, kSaclmWidth}), torch::zeros({2, 0}, torch::kBool)};
+  const Frames nothing{torch::zeros({0, 3, kSaclmWidth}), torch::zeros({0, 3}, torch::kBool), 25};
+  const TextTokens nobody{torch::zeros({0, 2, kSaclmWidth}), torch::zeros({0, 2}, torch::kBool)};
   const auto silent = saclm->forward(audio, no_words, torch::eye(2, torch::kBool));
   const auto empty = saclm->forward(nothing, nobody, torch::zeros({0, 0}, torch::kBool));
   for (size_t i = 0; i < 3; ++i) {
@@ -329,7 +329,7 @@ TEST(Saclm, TextsThatAreAllEmptyAndABatchThatIsEmptyGiveZeros) {
 
 TEST(Saclm, MetricsCountFramesAndMargins) {
   torch::manual_seed(15);
-  Saclm saclm(small(), kWidth);
+  Saclm saclm(small(), kSaclmWidth);
   const auto out = run(saclm, Batch({9, 4}, {3, 2}));
   ASSERT_EQ(out.metrics.size(), 3u);
   EXPECT_EQ(out.metrics[0].name, "saclm_kept");
@@ -342,7 +342,7 @@ TEST(Saclm, MetricsCountFramesAndMargins) {
   config.beta = 0;  // the learned score alone decides
   EXPECT_EQ(
       [&] {
-        Saclm own(config, kWidth);
+        Saclm own(config, kSaclmWidth);
         return run(own, Batch({9, 4}, {3, 2})).metrics[2].sum;
       }(),
       13);

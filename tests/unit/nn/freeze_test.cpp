@@ -6,8 +6,8 @@
 namespace usam::nn {
 namespace {
 
-struct Net : torch::nn::Module {
-  Net() {
+struct FreezeNet : torch::nn::Module {
+  FreezeNet() {
     register_module("first", first);
     register_module("second", second);
   }
@@ -27,7 +27,7 @@ TEST(Glob, StarsSpanDotsAndTheWholePathCounts) {
 }
 
 TEST(SetTrainable, TouchesWhatMatchesOnly) {
-  Net net;
+  FreezeNet net;
   EXPECT_EQ(set_trainable(net, {"*"}, false), 4);
   EXPECT_EQ(set_trainable(net, {"second.*", "*.bias"}, true), 3);
   EXPECT_FALSE(net.first->weight.requires_grad());
@@ -36,7 +36,7 @@ TEST(SetTrainable, TouchesWhatMatchesOnly) {
 }
 
 TEST(SetTrainable, RefusesAPatternThatMatchesNothing) {
-  Net net;
+  FreezeNet net;
   EXPECT_EQ(test::message_of([&] { set_trainable(net, {"first.*", "third.*"}, true); }),
             "No parameter's path matches 'third.*'; paths look like 'first.weight'");
 }

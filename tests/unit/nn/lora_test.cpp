@@ -19,8 +19,8 @@ struct Inner : torch::nn::Module {
   Linear q_proj{6, 4, false}, v_proj{6, 4};
 };
 
-struct Net : torch::nn::Module {
-  Net() {
+struct LoraNet : torch::nn::Module {
+  LoraNet() {
     a = register_module("a", std::make_shared<Inner>());
     b = register_module("b", std::make_shared<Inner>());
   }
@@ -32,7 +32,7 @@ LoraConfig config_of(std::vector<std::string> targets) {
 }
 
 TEST(Lora, AddsTheScaledProductAndNamesItAsPeftDoes) {
-  Net net;
+  LoraNet net;
   EXPECT_EQ(attach_lora(net, config_of({"q_proj"}), 1), (std::vector<std::string>{"a.q_proj", "b.q_proj"}));
   auto parameters = net.named_parameters();
   auto a = parameters["a.q_proj.lora_A.weight"], b = parameters["a.q_proj.lora_B.weight"];
@@ -47,13 +47,13 @@ TEST(Lora, AddsTheScaledProductAndNamesItAsPeftDoes) {
 }
 
 TEST(Lora, TargetsMayBeLongerSuffixesOrWholePaths) {
-  Net net;
+  LoraNet net;
   EXPECT_EQ(attach_lora(net, config_of({"b.q_proj", "v_proj"}), 1),
             (std::vector<std::string>{"a.v_proj", "b.q_proj", "b.v_proj"}));
 }
 
 TEST(Lora, RefusesATargetThatMatchesNothing) {
-  Net net;
+  LoraNet net;
   EXPECT_EQ(message_of([&] { attach_lora(net, config_of({"q_proj", "query"}), 1); }),
             "lora.targets: no linear layer's path ends with 'query'; the layers' names are q_proj and v_proj");
   EXPECT_EQ(message_of([&] { attach_lora(net, config_of({"proj"}), 1); }),
@@ -63,7 +63,7 @@ TEST(Lora, RefusesATargetThatMatchesNothing) {
 
 TEST(Lora, InitialValuesAreAFunctionOfSeedNameAndPath) {
   auto a_of = [](uint64_t seed, const std::string& name, std::vector<std::string> targets) {
-    Net net;
+    LoraNet net;
     attach_lora(net, config_of(std::move(targets)), seed, name);
     return net.named_parameters()["b.q_proj.lora_A.weight"].detach().clone();
   };
@@ -76,7 +76,7 @@ TEST(Lora, InitialValuesAreAFunctionOfSeedNameAndPath) {
 }
 
 TEST(Lora, DropsInputsInTrainingOnly) {
-  Net net;
+  LoraNet net;
   auto config = config_of({"q_proj"});
   config.dropout = 0.5;
   attach_lora(net, config, 1);
@@ -90,7 +90,7 @@ TEST(Lora, DropsInputsInTrainingOnly) {
 }
 
 TEST(Lora, StaysInFullPrecisionOnALayerOfLowPrecision) {
-  Net net;
+  LoraNet net;
   net.to(torch::kBFloat16);
   set_trainable(net, {"*"}, false);
   attach_lora(net, config_of({"q_proj"}), 1);

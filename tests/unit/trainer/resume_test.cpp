@@ -10,7 +10,7 @@ namespace {
 using test::toy_config;
 using test::toy_parts;
 
-constexpr int64_t kSteps = 10;
+constexpr int64_t kResumedSteps = 10;
 
 test::ToyOptions with_dropout() {
   return {.dropout = 0.4, .uses_bias = true, .on_forward = {}};
@@ -36,7 +36,7 @@ void expect_equal_runs(const std::filesystem::path& a, const std::filesystem::pa
 
 class Resume : public ::testing::Test {
  protected:
-  void SetUp() override { Trainer(toy_config(kSteps), toy_parts(whole(), with_dropout())).run(); }
+  void SetUp() override { Trainer(toy_config(kResumedSteps), toy_parts(whole(), with_dropout())).run(); }
   std::string whole() const { return folder_.path() / "whole"; }
   std::string cut() const { return folder_.path() / "cut"; }
   static TrainerParts from(const std::string& checkpoint, TrainerParts parts) {
@@ -45,7 +45,8 @@ class Resume : public ::testing::Test {
   }
   // Starts or continues the run that is cut.
   Outcome go_on(test::ToyOptions options) {
-    return Trainer(toy_config(kSteps), from(choose_resume(cut(), "auto"), toy_parts(cut(), std::move(options)))).run();
+    return Trainer(toy_config(kResumedSteps), from(choose_resume(cut(), "auto"), toy_parts(cut(), std::move(options))))
+        .run();
   }
 
   test::TemporaryFolder folder_;
@@ -89,14 +90,14 @@ TEST_F(Resume, ACrashLosesNothingButTime) {
 
 TEST_F(Resume, AFinishedRunHasNothingLeftToDo) {
   const auto before = std::filesystem::last_write_time(whole() + "/metrics.jsonl");
-  Trainer trainer(toy_config(kSteps), from(choose_resume(whole(), "auto"), toy_parts(whole())));
+  Trainer trainer(toy_config(kResumedSteps), from(choose_resume(whole(), "auto"), toy_parts(whole())));
   EXPECT_EQ(trainer.run(), Outcome::kFinished);
   EXPECT_EQ(std::filesystem::last_write_time(whole() + "/metrics.jsonl"), before);
 }
 
 TEST_F(Resume, IntoAnotherFolder) {
   const std::string checkpoint = choose_resume(cut(), whole() + "/checkpoint-6");
-  Trainer trainer(toy_config(kSteps), from(checkpoint, toy_parts(cut(), with_dropout())));
+  Trainer trainer(toy_config(kResumedSteps), from(checkpoint, toy_parts(cut(), with_dropout())));
   EXPECT_FALSE(trainer.state().best.has_value());  // it stayed behind
   trainer.run();
   EXPECT_EQ(test::content(whole() + "/last/model.safetensors"), test::content(cut() + "/last/model.safetensors"));
@@ -106,10 +107,10 @@ TEST_F(Resume, IntoAnotherFolder) {
 TEST_F(Resume, RefusesAnotherSeedAndAnUnevenNumberOfRanks) {
   TrainerParts other = from(whole() + "/checkpoint-6", toy_parts(cut()));
   other.seed = 21;
-  EXPECT_EQ(test::message_of([&] { Trainer(toy_config(kSteps), other); }),
+  EXPECT_EQ(test::message_of([&] { Trainer(toy_config(kResumedSteps), other); }),
             whole() + "/checkpoint-6 was made with seed 20, this run has seed 21.");
   const auto three = from(whole() + "/checkpoint-6", toy_parts(cut(), {}, dist::thread_ranks(3)[1]));
-  EXPECT_EQ(test::message_of([&] { Trainer(toy_config(kSteps), three); }),
+  EXPECT_EQ(test::message_of([&] { Trainer(toy_config(kResumedSteps), three); }),
             whole() +
                 "/checkpoint-6: its steps have 2 micro-batches, which 3 ranks cannot share evenly. Use a number of "
                 "ranks that divides 2.");
@@ -118,14 +119,14 @@ TEST_F(Resume, RefusesAnotherSeedAndAnUnevenNumberOfRanks) {
 TEST_F(Resume, RefusesAnotherBase) {
   std::ofstream(whole() + "/checkpoint-6/base.json") << "{}";
   const auto parts = from(whole() + "/checkpoint-6", toy_parts(whole()));
-  EXPECT_EQ(test::message_of([&] { Trainer(toy_config(kSteps), parts); }),
+  EXPECT_EQ(test::message_of([&] { Trainer(toy_config(kResumedSteps), parts); }),
             whole() + "/checkpoint-6/base.json is another toy's.");
 }
 
 TEST_F(Resume, NoticesThatTheDataShrank) {
   TrainerParts parts = from(whole() + "/checkpoint-6", toy_parts(cut(), with_dropout()));
   parts.train = test::toy_batches(4);
-  Trainer trainer(toy_config(kSteps), parts);
+  Trainer trainer(toy_config(kResumedSteps), parts);
   EXPECT_EQ(test::message_of([&] { trainer.run(); }),
             "Epoch 1 has 4 micro-batches, and the run stands at number 4: the training data changed, or is empty.");
 }

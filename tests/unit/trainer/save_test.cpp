@@ -13,7 +13,7 @@ namespace {
 using test::toy_config;
 using test::toy_parts;
 
-constexpr int64_t kSteps = 10;
+constexpr int64_t kSavedSteps = 10;
 
 // A file stands where the checkpoint of `step` is made. Put there in the step before, for a run tidies up at its start.
 test::ToyOptions in_the_way(const std::string& run, int64_t step) {
@@ -46,7 +46,7 @@ class Saves : public ::testing::Test {
 
 TEST_F(Saves, AFailureCostsOneCheckpoint) {
   testing::internal::CaptureStderr();
-  const Outcome outcome = Trainer(toy_config(kSteps), toy_parts(run(), in_the_way(run(), 4))).run();
+  const Outcome outcome = Trainer(toy_config(kSavedSteps), toy_parts(run(), in_the_way(run(), 4))).run();
   const std::string log = testing::internal::GetCapturedStderr();
   EXPECT_EQ(outcome, Outcome::kFinished);
   EXPECT_NE(log.find(problem(4, 3) + "; training goes on.\n"), std::string::npos) << log;
@@ -56,7 +56,7 @@ TEST_F(Saves, AFailureCostsOneCheckpoint) {
 }
 
 TEST_F(Saves, WhatNoCheckpointHoldsIsNotTheBest) {
-  TrainerConfig config = toy_config(kSteps);
+  TrainerConfig config = toy_config(kSavedSteps);
   config.best = {"score", Better::kHigher};
   TrainerParts parts = toy_parts(run(), in_the_way(run(), 3));
   double score = 6;  // falls from evaluation to evaluation
@@ -68,7 +68,7 @@ TEST_F(Saves, WhatNoCheckpointHoldsIsNotTheBest) {
 }
 
 TEST_F(Saves, AFigureThatIsNotDefinedIsNotTheBest) {
-  TrainerConfig config = toy_config(kSteps);
+  TrainerConfig config = toy_config(kSavedSteps);
   config.best = {"score", Better::kHigher};
   TrainerParts parts = toy_parts(run());
   int evaluations = 0;
@@ -85,10 +85,10 @@ TEST_F(Saves, AFigureThatIsNotDefinedIsNotTheBest) {
 TEST_F(Saves, AFailureOfTheLastOneEndsEveryRankAlike) {
   std::vector<std::string> messages(2);
   test::on_threads(2, [&](dist::Communicator& rank) {
-    TrainerConfig config = toy_config(kSteps);
+    TrainerConfig config = toy_config(kSavedSteps);
     config.accumulate = 1;
     const std::shared_ptr<dist::Communicator> ranks(&rank, [](auto*) {});
-    Trainer trainer(config, toy_parts(run(), in_the_way(run(), kSteps), ranks));
+    Trainer trainer(config, toy_parts(run(), in_the_way(run(), kSavedSteps), ranks));
     try {
       trainer.run();
     } catch (const TrainingFailed& e) {
@@ -102,7 +102,7 @@ TEST_F(Saves, AFailureOfTheLastOneEndsEveryRankAlike) {
   // Started again, the run gets to its end.
   TrainerParts again = toy_parts(run());
   again.checkpoint = choose_resume(run(), "auto");
-  EXPECT_EQ(Trainer(toy_config(kSteps), again).run(), Outcome::kFinished);
+  EXPECT_EQ(Trainer(toy_config(kSavedSteps), again).run(), Outcome::kFinished);
   EXPECT_EQ(steps().back(), 10);
 }
 
@@ -111,13 +111,13 @@ TEST_F(Saves, ARunThatFailsKeepsTheCheckpointInFlight) {
   options.on_forward = [](const data::Batch& batch) {
     if (batch.cursor == data::Cursor{1, 1}) throw std::runtime_error("power cut");  // in step 5
   };
-  EXPECT_THROW(Trainer(toy_config(kSteps), toy_parts(run(), options)).run(), std::runtime_error);
+  EXPECT_THROW(Trainer(toy_config(kSavedSteps), toy_parts(run(), options)).run(), std::runtime_error);
   EXPECT_EQ(steps().back(), 4);
   EXPECT_TRUE(checkpoint_problems(run() + "/last").empty());
 }
 
 TEST_F(Saves, InTheForegroundAreTheSame) {
-  TrainerConfig config = toy_config(kSteps);
+  TrainerConfig config = toy_config(kSavedSteps);
   Trainer(config, toy_parts(run())).run();
   config.save_in_background = false;
   const std::string other = folder_.path() / "other";
@@ -130,7 +130,7 @@ TEST_F(Saves, InTheForegroundAreTheSame) {
 }
 
 TEST_F(Saves, MaxTimeEndsARunThatCanGoOn) {
-  TrainerConfig config = toy_config(kSteps);
+  TrainerConfig config = toy_config(kSavedSteps);
   config.max_time = "0.001s";  // is over
   testing::internal::CaptureStderr();
   EXPECT_EQ(Trainer(config, toy_parts(run())).run(), Outcome::kStopped);

@@ -6,10 +6,6 @@
 namespace usam::test {
 namespace {
 
-const TinyCheckpoint& tiny() {
-  return TinyCheckpoint::get();
-}
-
 std::vector<Json> lines_of(const std::string& output) {
   std::vector<Json> lines;
   std::istringstream in(output);

@@ -6,10 +6,6 @@
 namespace usam::test {
 namespace {
 
-const TinyCheckpoint& tiny() {
-  return TinyCheckpoint::get();
-}
-
 TEST(ServeLoad, TwoHundredAtATime) {
   const std::vector<std::string> names = {"test0", "test1", "test2", "test3", "test4", "test5"};
   std::map<std::string, std::string> texts, bytes;

@@ -6,10 +6,6 @@
 namespace usam::test {
 namespace {
 
-const TinyCheckpoint& tiny() {
-  return TinyCheckpoint::get();
-}
-
 // Whether the canvas has been drawn on.
 constexpr const char* kIsDrawn = "document.getElementById('spectrogram').toDataURL().length > 5000";
 constexpr const char* kIsDone = "/answered in/.test(document.getElementById('status').textContent)";

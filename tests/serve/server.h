@@ -19,10 +19,6 @@ namespace usam::test {
 // A run of a few steps, for all tests of a binary.
 class TinyCheckpoint : public ProgramTest {
  public:
-  static const TinyCheckpoint& get() {
-    static const TinyCheckpoint one;
-    return one;
-  }
   std::string checkpoint() const { return path("run/best"); }
   std::string clip(const std::string& name) const { return corpus_.path(name + ".wav"); }
   std::string file(const std::string& name) const { return path(name); }
@@ -39,6 +35,7 @@ class TinyCheckpoint : public ProgramTest {
   const Corpus& corpus() const { return corpus_; }
 
  private:
+  friend const TinyCheckpoint& tiny();
   TinyCheckpoint() {
     const auto ended = train_tiny();
     if (ended.code != 0) throw std::runtime_error(ended.errors);
@@ -46,14 +43,19 @@ class TinyCheckpoint : public ProgramTest {
   void TestBody() override {}
 };
 
+inline const TinyCheckpoint& tiny() {
+  static const TinyCheckpoint one;
+  return one;
+}
+
 // A server of its own; it is killed where it still runs at the end.
 class Server {
  public:
   explicit Server(const std::vector<std::string>& options = {}) {
     int out[2];
     if (pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
-    const auto checkpoint = TinyCheckpoint::get().checkpoint();
-    errors_ = TinyCheckpoint::get().file("serve-errors");
+    const auto checkpoint = tiny().checkpoint();
+    errors_ = tiny().file("serve-errors");
     std::vector<std::string> words = {USAM_SERVE, "--checkpoint", checkpoint, "--port", "0", "--model-name", "tiny"};
     words.insert(words.end(), options.begin(), options.end());
     process_ = fork();

@@ -10,9 +10,6 @@
 namespace usam::test {
 namespace {
 
-const TinyCheckpoint& tiny() {
-  return TinyCheckpoint::get();
-}
 std::string bytes_of_clip(const std::string& name) {
   return text_of(tiny().clip(name));
 }

@@ -13,7 +13,8 @@ struct Arguments {
   inspect::LogitsArguments logits;
   inspect::MergeArguments merge;
   inspect::DataArguments data;
-  std::string tokenizer, checkpoint, exported, output;
+  std::string tokenizer, checkpoint, exported, output, run;
+  std::vector<std::string> runs;
 };
 
 void add_encode(CLI::App& app, inspect::EncodeArguments& arguments) {
@@ -76,6 +77,16 @@ void add_data(CLI::App& app, inspect::DataArguments& arguments) {
   command->add_option("--threads", arguments.threads, "0: one for each processor")->check(CLI::Range(0, 256));
 }
 
+void add_runs(CLI::App& app, Arguments& arguments) {
+  auto* report =
+      app.add_subcommand("report", "Makes one page of a run: curves, metrics, samples, config, environment.");
+  report->add_option("RUN", arguments.run, "the folder of a run, also of one that is under way")->required();
+  report->add_option("--output", arguments.output, "page to write; default: RUN/report.html");
+  auto* compare = app.add_subcommand("compare", "Puts runs side by side: their figures, and the keys that differ.");
+  compare->add_option("RUN", arguments.runs, "folders of two or more runs")->required();
+  compare->add_option("--output", arguments.output, "page to write, with the curves of all of them");
+}
+
 void add_others(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("tokens",
                      R"(JSON lines {"text"} from standard input become {"ids", "decoded", "decoded_skip_special"}.)")
@@ -92,6 +103,8 @@ int run(const CLI::App& app, const Arguments& arguments) {
   if (app.got_subcommand("merge")) return inspect::merge(arguments.merge, std::cout);
   if (app.got_subcommand("export")) return inspect::export_checkpoint(arguments.exported, arguments.output, std::cout);
   if (app.got_subcommand("tokens")) return inspect::tokens(arguments.tokenizer, std::cin, std::cout);
+  if (app.got_subcommand("report")) return inspect::report(arguments.run, arguments.output, std::cout);
+  if (app.got_subcommand("compare")) return inspect::compare(arguments.runs, arguments.output, std::cout);
   if (app.got_subcommand("data")) return inspect::data(arguments.data, std::cout);
   return inspect::checkpoint(arguments.checkpoint, std::cout);
 }
@@ -107,6 +120,7 @@ int main(int argc, char** argv) {
   add_merge(app, arguments.merge);
   add_export(app, arguments);
   add_data(app, arguments.data);
+  add_runs(app, arguments);
   add_others(app, arguments);
   return run_app(app, argc, argv, [&] { return run(app, arguments); });
 }

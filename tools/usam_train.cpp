@@ -6,6 +6,7 @@
 #include "recipes/parameters.h"
 #include "recipes/pictures.h"
 #include "recipes/run.h"
+#include "recipes/start.h"
 #include "recipes/validate.h"
 #include "src/base/log.h"
 #include "src/eval/report.h"
@@ -37,18 +38,19 @@ std::function<std::map<std::string, double>()> task_figures(Recipe& recipe, cons
   };
 }
 
-int train(recipes::RunConfig& config, const std::string& resume) {
+int train(recipes::RunConfig& config, const Arguments& arguments) {
   const dist::Launch launch = dist::read_launch();
+  TrainerParts parts;
+  if (launch.rank == 0) parts.about = recipes::start_record(arguments.config, arguments.overrides, config, launch);
   const auto ranks = join_ranks(launch, config.parallel);
   const std::string run = config.run.dir.value;
-  const std::string checkpoint = choose_resume(run, resume);
+  const std::string checkpoint = choose_resume(run, arguments.resume);
   if (!checkpoint.empty()) check_resumed_config(checkpoint, config);
   const auto train_source = recipes::open_data(config.data.train, config);
   const auto recipe = recipes::build_recipe(config, *train_source, ranks);
   std::filesystem::create_directories(run);
   auto skips =
       std::make_shared<data::SkipList>(config.data.max_skipped, data::SkipList::append_to(run + "/skipped.jsonl"));
-  TrainerParts parts;
   parts.recipe = recipe;
   parts.ranks = ranks;
   parts.strategy = config.parallel.strategy;
@@ -87,7 +89,7 @@ int run(const Arguments& arguments) {
     std::fputs(recipes::validate(config).c_str(), stdout);
     return kDone;
   }
-  return train(config, arguments.resume);
+  return train(config, arguments);
 }
 
 }  // namespace

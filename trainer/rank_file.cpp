@@ -2,33 +2,14 @@
 
 #include <unistd.h>
 
-#include <array>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 
 #include "src/base/json.h"
 #include "src/base/log.h"
+#include "src/base/machine.h"
 
 namespace usam {
-namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
-}
-
-// "2026-02-03T04:05:06Z"
-std::string utc_time() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text.data();
-}
-
-}  // namespace
 
 RankFile::RankFile(const std::string& run, dist::Communicator& ranks, torch::Device device,
                    std::chrono::milliseconds every)

@@ -6,6 +6,7 @@
 #include "src/base/error.h"
 #include "src/base/fs.h"
 #include "src/base/log.h"
+#include "src/base/machine.h"
 #include "src/base/text.h"
 #include "src/dist/gather.h"
 #include "trainer/run_folder.h"
@@ -126,6 +127,15 @@ void Trainer::open_run() {
   recorder_ = std::make_unique<Recorder>(parts_.run, state_.step, parts_.prometheus);
   int64_t values = 0;
   for (const torch::Tensor& parameter : parameters_) values += parameter.numel();
+  if (parts_.about.is_object()) {
+    Json start = {{"time", utc_time()},
+                  {"step", state_.step},
+                  {"of", total_},
+                  {"trained", values},
+                  {"device", parts_.device.str()}};
+    start.update(parts_.about);
+    io::JsonLinesWriter(parts_.run + "/starts.jsonl").write(start);
+  }
   log::info("{}: {} steps of up to {} micro-batches, {} values to train.", parts_.run, total_,
             state_.global_micro_batches, human_count(values));
 }

@@ -52,6 +52,7 @@ struct TrainerParts {
   // one; may be empty.
   std::function<Drawing(const Figures&)> pictures;
   std::string prometheus;  // the file for its text collector; "": none
+  Json about;              // what RUN/starts.jsonl says of this start beside its place in the run; null: nothing
 };
 
 enum class Outcome { kFinished, kStopped };  // exit codes 0 and 75

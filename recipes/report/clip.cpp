@@ -72,11 +72,15 @@ std::string audio_uri(const ShownClip& clip) {
   return eval::html::data_uri("audio/wav", wav_bytes(clip.samples, kShownRate));
 }
 
+std::string file_link(const std::string& file, const std::string& folder) {
+  const auto path = std::filesystem::proximate(file, folder).string();
+  return (path.starts_with("/") ? "file://" : "") + escaped_url(path);
+}
+
 std::string audio_link(const data::Row& row, const std::string& folder) {
   const data::AudioRef& audio = row.audio();
-  const auto path = std::filesystem::proximate(audio.path, folder).string();
   const std::string part = audio.is_part ? fmt::format("#t={:g},{:g}", audio.offset, audio.offset + row.seconds) : "";
-  return (path.starts_with("/") ? "file://" : "") + escaped_url(path) + part;
+  return file_link(audio.path, folder) + part;
 }
 
 torch::Tensor spectrogram(const torch::Tensor& samples) {

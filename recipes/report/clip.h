@@ -26,7 +26,9 @@ ShownClip read_shown(const data::Row& row);
 std::string audio_uri(const ShownClip& clip);
 // A 16-bit wav file; samples (n) beyond -1 to 1 are clipped.
 std::string wav_bytes(const torch::Tensor& samples, int64_t rate);
-// A file's address relative to a page in `folder`, escaped as a URL; with the part of the file that the row is.
+// A file's address relative to a page in `folder`, escaped as a URL.
+std::string file_link(const std::string& file, const std::string& folder);
+// The same of a row's audio, with the part of the file that the row is.
 std::string audio_link(const data::Row& row, const std::string& folder);
 
 // The log-mel spectrogram in grey, (64, columns) uint8: bands to 8 kHz, the lowest below, 80 dB from black to the

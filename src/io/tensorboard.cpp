@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <bit>
 #include <cerrno>
@@ -13,6 +12,7 @@
 
 #include "src/base/error.h"
 #include "src/base/log.h"
+#include "src/io/crc32c.h"
 #include "src/io/png.h"
 
 namespace usam::io {
@@ -78,28 +78,7 @@ std::string file_name() {
   return fmt::format("events.out.tfevents.{:010}.{}.{}.{}", static_cast<int64_t>(now()), host, getpid(), count++);
 }
 
-constexpr std::array<uint32_t, 256> crc_table() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t value = i;
-    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ (value & 1 ? 0x82f63b78U : 0);
-    table[i] = value;
-  }
-  return table;
-}
-
 }  // namespace
-
-uint32_t crc32c(std::string_view bytes) {
-  static constexpr auto table = crc_table();
-  uint32_t sum = ~0U;
-  for (unsigned char byte : bytes) sum = table[(sum ^ byte) & 255] ^ (sum >> 8);
-  return ~sum;
-}
-
-uint32_t masked_crc32c(std::string_view bytes) {
-  return std::rotr(crc32c(bytes), 15) + 0xa282ead8U;
-}
 
 EventWriter::EventWriter(const std::string& folder, int64_t first_step) {
   std::error_code failed;

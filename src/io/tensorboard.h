@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 namespace usam::io {
 
@@ -41,9 +40,5 @@ class EventWriter {
   int descriptor_ = -1;
   std::string pending_;
 };
-
-// CRC-32C (Castagnoli), and the masked form that TFRecords hold.
-uint32_t crc32c(std::string_view bytes);
-uint32_t masked_crc32c(std::string_view bytes);
 
 }  // namespace usam::io

@@ -29,7 +29,7 @@ TEST_F(Programs, TrainEvaluateAndAnswer) {
   ASSERT_EQ(trained.code, 0) << trained.errors;
   EXPECT_EQ(trained.output, "");
   EXPECT_EQ(names_in(path("run")), (std::set<std::string>{"config.yaml", "metrics.jsonl", "events", "checkpoint-2",
-                                                          "checkpoint-4", "last", "best", "ranks"}));
+                                                          "checkpoint-4", "last", "best", "ranks", "starts.jsonl"}));
   EXPECT_EQ(names_in(path("run/last")),
             (std::set<std::string>{"config.yaml", "model.safetensors", "adapter", "optimizer.safetensors", "state.json",
                                    "tokenizer", "base.json", "manifest.json"}));

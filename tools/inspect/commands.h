@@ -62,4 +62,11 @@ int data(const DataArguments& arguments, std::ostream& out);
 // Problems do not change the exit code; a path with neither is a UserError.
 int checkpoint(const std::string& path, std::ostream& out);
 
+// Writes one page about a run (tools/inspect/report/), RUN/report.html where `output` is empty, and prints where it is
+// and what of the run could not be read. UserError: a folder that is not a run's.
+int report(const std::string& run, const std::string& output, std::ostream& out);
+
+// Prints what two or more runs come to and in which keys their configs differ; `output`: a page to write, or empty.
+int compare(const std::vector<std::string>& runs, const std::string& output, std::ostream& out);
+
 }  // namespace usam::inspect

@@ -2,24 +2,14 @@
 
 #include "src/base/error.h"
 #include "src/eval/html/cards.h"
+#include "src/eval/html/document.h"
 #include "src/eval/html/examples.h"
 #include "src/eval/html/figures.h"
 #include "src/eval/html/matrix.h"
-#include "src/eval/html/style.h"
 #include "src/eval/html/tables.h"
 
 namespace usam::eval::html {
 namespace {
-
-Markup heading(const char* level, const std::string& plain) {
-  return element(level, text(plain));
-}
-
-Markup head(const Page& page) {
-  return element("meta", {{"charset", "utf-8"}}) +
-         element("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}}) +
-         element("title", text(page.title)) + element("style", Markup::trusted(style_sheet()));
-}
 
 Markup navigation(const std::vector<TaskExamples>& tasks) {
   Markup links;
@@ -62,35 +52,29 @@ Markup task_section(const TaskExamples& task, const Page& page, const std::vecto
   return element("section", {{"id", "task-" + task.task}}, inside + cards_of(task, page, hypotheses));
 }
 
-Markup foot(const Page& page) {
-  Markup lines;
-  const auto line = [&](const std::string& name, const std::string& value) {
-    lines += element("div", element("dt", text(name)) + element("dd", text(value)));
-  };
-  for (const auto& [name, value] : page.origin) line(name, value);
+std::vector<std::pair<std::string, std::string>> foot_lines(const Page& page) {
+  auto lines = page.origin;
   for (const auto& [name, value] : page.report.items()) {
     std::string words = name;
     for (char& c : words) c = c == '_' ? ' ' : c;
-    if (value.is_string()) line(words, value.get<std::string>());
-    if (value.is_number()) line(words, value.dump());
+    if (value.is_string()) lines.emplace_back(words, value.get<std::string>());
+    if (value.is_number()) lines.emplace_back(words, value.dump());
   }
-  return element("footer", element("dl", lines));
+  return lines;
 }
 
 }  // namespace
 
 std::string render(const Page& page, const std::vector<Hypothesis>& hypotheses, const ScoreOptions& options) {
   const auto tasks = worst_examples(hypotheses, page.report.at("tasks"), options, page.examples);
-  Markup body = element("header", {{"class", "top"}},
-                        heading("h1", page.title) + element("p", {{"class", "subtitle"}}, text(page.subtitle)));
+  Markup body = top(page.title, page.subtitle);
   if (tasks.size() > 1) body += navigation(tasks);
   Markup all = element("section", {{"id", "all"}}, headline_table(page.report.at("tasks")));
   const auto sources = source_table(page.report);
   if (!sources.empty()) all += element("section", heading("h2", "By test set") + sources);
   for (const auto& task : tasks) all += task_section(task, page, hypotheses);
-  body += element("main", all) + foot(page) + heat_colours() + element("script", Markup::trusted(script()));
-  return "<!doctype html>\n" +
-         element("html", {{"lang", "en"}}, element("head", head(page)) + element("body", body)).bytes() + "\n";
+  body += element("main", all) + foot(foot_lines(page));
+  return render(Document{page.title, body, "", ""});
 }
 
 }  // namespace usam::eval::html

@@ -8,7 +8,7 @@
 namespace usam::eval::html {
 namespace {
 
-Markup cell(const std::string& plain, const char* style = "number") {
+Markup figure_cell(const std::string& plain, const char* style = "number") {
   return element("td", {{"class", style}}, text(plain));
 }
 
@@ -61,27 +61,26 @@ std::string failures_text(const Json& task) {
   return all.empty() ? "none" : all;
 }
 
-Markup task_link(const std::string& task) {
-  return element("a", {{"href", "#task-" + task}}, text(task));
-}
-
 // With a cell for the interval where any metric of the table has one.
 Markup metric_cells(const Json& task, const std::string& name, bool has_intervals) {
   const auto style = style_of(name);
   const char* arrow = style.better > 0 ? " ↑" : style.better < 0 ? " ↓" : "";
   return element("td", {{"class", "metric"}}, text(style.title + arrow)) +
-         cell(shown(name, task.at(name)), "number lead") + element("td", {{"class", "plot"}}, range_of(task, name)) +
-         (has_intervals ? cell(interval_text(task, name)) : Markup()) + cell(shown(name, task.at("majority").at(name)));
+         figure_cell(shown(name, task.at(name)), "number lead") +
+         element("td", {{"class", "plot"}}, range_of(task, name)) +
+         (has_intervals ? figure_cell(interval_text(task, name)) : Markup()) +
+         figure_cell(shown(name, task.at("majority").at(name)));
 }
 
-Markup headline_rows(const std::string& name, const Json& task, bool has_intervals) {
+Markup headline_rows(const std::string& name, const Json& task, bool has_intervals, const std::string& page) {
   const auto metrics = metrics_in(task);
   const std::string span = std::to_string(std::max<size_t>(metrics.size(), 1));
   Markup rows;
   for (size_t i = 0; i < std::max<size_t>(metrics.size(), 1); ++i) {
     Markup row;
     if (i == 0) {
-      row += element("th", {{"rowspan", span}, {"scope", "row"}}, task_link(name));
+      row += element("th", {{"rowspan", span}, {"scope", "row"}},
+                     element("a", {{"href", page + "#task-" + name}}, text(name)));
       row += element("td", {{"rowspan", span}, {"class", "number"}}, text(count_text(task.value("n", int64_t{0}))));
     }
     row += i < metrics.size() ? metric_cells(task, metrics[i], has_intervals)
@@ -104,12 +103,12 @@ Markup source_cell(const Json& source, const std::string& task) {
 
 }  // namespace
 
-Markup headline_table(const Json& tasks) {
+Markup headline_table(const Json& tasks, const std::string& page) {
   Markup rows;
   bool has_intervals = false;
   for (const auto& [name, task] : tasks.items())
     for (const auto& metric : metrics_in(task)) has_intervals |= interval_of(task, metric).has_value();
-  for (const auto& [name, task] : tasks.items()) rows += headline_rows(name, task, has_intervals);
+  for (const auto& [name, task] : tasks.items()) rows += headline_rows(name, task, has_intervals, page);
   std::vector<std::pair<std::string, std::string>> heads = {
       {"task", ""}, {"samples", "number"}, {"metric", ""}, {"value", "number"}, {"0 to 100", "plot"}};
   if (has_intervals) heads.emplace_back("95 % interval", "number");
@@ -167,11 +166,11 @@ Markup tag_table(const Json& task) {
     const Json& areas = (*tags)[name];
     const auto bar = element("span", {{"class", "bar"}}, mark("value", 0, std::max(precision(name), 0.0)));
     rows += element("tr", element("th", {{"scope", "row"}, {"class", "name"}}, text(name)) +
-                              cell(count_text(areas.value("positives", int64_t{0}))) +
-                              cell(shown("map", areas.value("map", Json())), "number lead") +
+                              figure_cell(count_text(areas.value("positives", int64_t{0}))) +
+                              figure_cell(shown("map", areas.value("map", Json())), "number lead") +
                               element("td", {{"class", "plot"}}, bar) +
-                              cell(shown("roc_auc", areas.value("roc_auc", Json()))) +
-                              cell(shown("pr_auc", areas.value("pr_auc", Json()))));
+                              figure_cell(shown("roc_auc", areas.value("roc_auc", Json()))) +
+                              figure_cell(shown("pr_auc", areas.value("pr_auc", Json()))));
   }
   const auto heads = row_of_heads({{"tag", ""},
                                    {"samples", "number"},

@@ -33,9 +33,9 @@ TEST(TaskOptions, MetricsAreTheTasksOwn) {
   own.tasks["ASR"].metrics = {"mer", "map"};
   own.tasks["MOS"].answer = Answer::kNumber;
   own.tasks["SER"].answer = Answer::kLikelihood;
-  const Json tasks = report(
-      {answer_to("ASR", "a b", "a"), answer_to("MOS", "3.5", "4.5"), answer_to("MOS", "2", "1"), answer_to("SER", "sad", "sad")},
-      own)["tasks"];
+  const Json tasks = report({answer_to("ASR", "a b", "a"), answer_to("MOS", "3.5", "4.5"), answer_to("MOS", "2", "1"),
+                             answer_to("SER", "sad", "sad")},
+                            own)["tasks"];
   EXPECT_EQ(tasks["ASR"]["mer"], 0.5);
   EXPECT_EQ(tasks["ASR"]["map"], nullptr) << "named, but the lines have no scores";
   EXPECT_FALSE(tasks["ASR"].contains("wer"));

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "src/base/error.h"
+#include "src/io/crc32c.h"
 #include "src/io/png.h"
 #include "tests/support.h"
 #include "tests/unit/io/python.h"

@@ -8,42 +8,28 @@
 #include "src/base/error.h"
 #include "src/base/program.h"
 #include "src/base/text.h"
+#include "src/eval/html/document.h"
 #include "src/eval/html/figures.h"
 #include "src/eval/html/heard.h"
 #include "src/eval/html/markup.h"
-#include "src/eval/html/style.h"
 #include "tools/inspect/data/plots.h"
 #include "tools/inspect/data/report.h"
 
 namespace usam::inspect {
 namespace {
 
+using eval::html::cell;
 using eval::html::count_text;
 using eval::html::element;
+using eval::html::heading;
 using eval::html::Markup;
 using eval::html::number_text;
+using eval::html::table_of;
 using eval::html::text;
 
 constexpr int64_t kListed = 200;                // rows of a kind
 constexpr int64_t kHeardOfAKind = 6;            // players
 constexpr size_t kMostAudioBytes = 20'000'000;  // inside the page; clips beyond are linked to
-
-Markup heading(const char* level, const std::string& plain) {
-  return element(level, text(plain));
-}
-
-Markup cell(const std::string& plain, bool is_number = false) {
-  return element("td", is_number ? eval::html::Attributes{{"class", "number"}} : eval::html::Attributes{}, text(plain));
-}
-
-Markup table(const std::vector<std::string>& names, const Markup& rows) {
-  Markup head;
-  for (size_t i = 0; i < names.size(); ++i)
-    head +=
-        element("th", i > 0 ? eval::html::Attributes{{"class", "number"}} : eval::html::Attributes{}, text(names[i]));
-  return element("div", {{"class", "wide"}},
-                 element("table", element("thead", element("tr", head)) + element("tbody", rows)));
-}
 
 std::string title_of(const Scan& scan) {
   return (scan.input.set.empty() ? "" : scan.input.set + ": ") + scan.input.path;
@@ -56,7 +42,7 @@ Markup summary(const DataReport& report) {
                               cell(human_seconds(scan.seconds()), true) +
                               cell(count_text(scan.input.refused_count + scan.rows_found(true)), true) +
                               cell(count_text(scan.rows_found(false)), true));
-  return table({"manifest", "rows", "audio", "not to be used", "may be wrong"}, rows);
+  return table_of({"manifest", "rows", "audio", "not to be used", "may be wrong"}, rows);
 }
 
 Markup amounts_table(const std::string& name, const Amounts& amounts) {
@@ -65,7 +51,7 @@ Markup amounts_table(const std::string& name, const Amounts& amounts) {
   for (const auto& [value, amount] : amounts)
     rows += element("tr", element("th", text(value)) + cell(count_text(amount.rows), true) +
                               cell(human_seconds(amount.seconds), true));
-  return table({name, "rows", "audio"}, rows);
+  return table_of({name, "rows", "audio"}, rows);
 }
 
 Markup labels_table(const Scan& scan) {
@@ -78,7 +64,8 @@ Markup labels_table(const Scan& scan) {
                               cell(paces.empty() ? "–" : number_text(paces[1], 1), true) +
                               cell(fmt::format("{} ({})", commonest, count_text(count)), true));
   }
-  return rows.empty() ? rows : table({"labels", "rows", "different", "characters a second, median", "commonest"}, rows);
+  return rows.empty() ? rows
+                      : table_of({"labels", "rows", "different", "characters a second, median", "commonest"}, rows);
 }
 
 Markup findings_list(const Scan& scan, Kind kind) {
@@ -96,7 +83,7 @@ Markup findings_list(const Scan& scan, Kind kind) {
   if (count > shown) more = element("p", {{"class", "note"}}, text(fmt::format("and {} more", count - shown)));
   const std::string title = fmt::format("{}: {}", text_of(kind).title, count_text(count));
   const Markup remedy = element("p", {{"class", "note"}}, text(fmt::format("--fix: {}", text_of(kind).remedy)));
-  return element("details", element("summary", text(title)) + remedy + table({"row", "what"}, rows) + more);
+  return element("details", element("summary", text(title)) + remedy + table_of({"row", "what"}, rows) + more);
 }
 
 Markup refused_list(const Scan& scan) {
@@ -212,23 +199,14 @@ Markup batches_section(const BatchEstimate& e) {
 }  // namespace
 
 std::string render_page(const DataReport& report, const std::string& folder) {
-  Markup head = element("meta", {{"charset", "utf-8"}}) +
-                element("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}}) +
-                element("title", text("Data of " + report.title)) +
-                element("style", Markup::trusted(eval::html::style_sheet() + plot_style()));
-  Markup body = element("header", {{"class", "top"}},
-                        heading("h1", "Data") + element("p", {{"class", "subtitle"}}, text(report.title)));
   Markup all = element("section", {{"id", "all"}}, summary(report));
   for (const auto& sentence : report.styles) all += element("p", {{"class", "wrong"}}, text(sentence));
   if (report.batches) all += batches_section(*report.batches);
   Players players(folder);
   for (size_t i = 0; i < report.scans.size(); ++i) all += scan_section(report.scans[i], i, players);
-  body +=
-      element("main", all) +
-      element("footer", element("dl", element("div", element("dt", text("usam")) + element("dd", text(version()))))) +
-      eval::html::heat_colours() + element("script", Markup::trusted(eval::html::script()));
-  return "<!doctype html>\n" +
-         element("html", {{"lang", "en"}}, element("head", head) + element("body", body)).bytes() + "\n";
+  const Markup body =
+      eval::html::top("Data", report.title) + element("main", all) + eval::html::foot({{"usam", version()}});
+  return render(eval::html::Document{"Data of " + report.title, body, plot_style(), ""});
 }
 
 }  // namespace usam::inspect

@@ -18,10 +18,6 @@ namespace {
 
 constexpr double kEnd = std::numeric_limits<double>::infinity();
 
-torch::Tensor ids_tensor(const std::vector<int64_t>& ids) {
-  return torch::tensor(ids, torch::kInt64);
-}
-
 // The clip's windows; itself where it is one.
 std::vector<const data::Clip*> windows_of(const data::Clip& clip) {
   if (clip.windows.empty()) return {&clip};

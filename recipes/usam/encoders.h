@@ -27,6 +27,11 @@ struct EncoderPart {
   int64_t states() const { return mix.is_empty() ? 1 : encoder->num_states(); }
 };
 
+// (N), int64; also of no ids.
+inline torch::Tensor ids_tensor(const std::vector<int64_t>& ids) {
+  return torch::tensor(ids, torch::kInt64);
+}
+
 // Steps of a clip's features that hold the clip itself: with Whisper's `pad: 30s` the rest is padding like any other.
 int64_t valid_steps(const AudioEncoder& encoder, const torch::Tensor& features, int64_t samples);
 

@@ -29,10 +29,6 @@ std::shared_ptr<Tokenizer> tokenizer_of(const UsamConfig& config, const RecipeIn
   return make_tokenizer(config.llm.tokenizer, texts);
 }
 
-torch::Tensor ids_tensor(const std::vector<int64_t>& ids) {
-  return torch::tensor(ids, torch::kInt64);
-}
-
 Frames no_audio(const UsamModel& model) {
   const auto device = model.saclm->parameters().front().device();
   return {torch::zeros({0, 1, model.llm->width()}, device),

@@ -15,7 +15,8 @@ NEEDED = ["prepare.py", "train_stage1.yaml", "train_stage2.yaml", "evaluate.yaml
 
 def commands(readme: Path) -> list[str]:
     blocks = re.findall(r"^```sh\n(.*?)^```", readme.read_text(encoding="utf-8"), flags=re.M | re.S)
-    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines()
+            if line.strip() and not line.startswith("#")]
 
 
 class Recipes(unittest.TestCase):

@@ -1,4 +1,5 @@
 // usam-inspect report and compare, as a user runs them, on runs that the tests write.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "src/base/json.h"

@@ -58,7 +58,7 @@ class Ablate(unittest.TestCase):
         self.assertEqual((again.returncode, again.stderr), (0, "17 runs, of which 17 are finished; 1 at a time\n"))
         other = self.ablate("--seeds", "21", "--rows", "full", *overrides, "seed=3")
         self.assertEqual(other.returncode, 2)
-        self.assertRegex(other.stderr, r"^.*/out holds runs with \{.*\}, now asked for are \{\"overrides\": \[.*, \"seed=3\"\], \"threads\": 1\}\. "
+        self.assertRegex(other.stderr, r"^.*/out holds runs with \{.*\}, now asked for are \{\"overrides\": \[.*\"seed=3\".*\], \"threads\": 1\}\. "
                          r"Give another --output, or the same settings\.\n$")
         table = call("table.py", self.out)
         self.assertEqual([line.split()[1] for line in table.stdout.splitlines()[2:]], ROWS)

@@ -6,83 +6,14 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <optional>
 #include <string_view>
 
 #include "src/base/error.h"
+#include "src/base/wire.h"
 #include "src/io/crc32c.h"
 
 namespace usam::io {
 namespace {
-
-uint64_t from_little_endian(std::string_view bytes) {
-  uint64_t value = 0;
-  for (size_t i = bytes.size(); i-- > 0;) value = value << 8 | static_cast<uint8_t>(bytes[i]);
-  return value;
-}
-
-// One field of a protocol buffer message.
-struct WireField {
-  uint64_t number = 0;
-  uint64_t value = 0;      // of a number, as its bits
-  std::string_view bytes;  // of all else
-};
-
-// Takes the fields of a message one by one; is_whole() is false after one that is none.
-class WireReader {
- public:
-  explicit WireReader(std::string_view message) : left_(message) {}
-  bool is_whole() const { return is_whole_; }
-
-  std::optional<WireField> next() {
-    if (left_.empty() || !is_whole_) return std::nullopt;
-    WireField field;
-    const uint64_t key = varint();
-    field.number = key >> 3;
-    switch (key & 7) {
-      case 0:
-        field.value = varint();
-        break;
-      case 1:
-        field.value = from_little_endian(take(8));
-        break;
-      case 2:
-        field.bytes = take(varint());
-        break;
-      case 5:
-        field.value = from_little_endian(take(4));
-        break;
-      default:
-        is_whole_ = false;
-    }
-    return is_whole_ ? std::optional(field) : std::nullopt;
-  }
-
- private:
-  std::string_view take(uint64_t size) {
-    if (size > left_.size()) {
-      is_whole_ = false;
-      return {};
-    }
-    const auto taken = left_.substr(0, size);
-    left_.remove_prefix(size);
-    return taken;
-  }
-  uint64_t varint() {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      const auto byte = take(1);
-      if (byte.empty()) return 0;
-      value |= static_cast<uint64_t>(byte[0] & 127) << shift;
-      if ((byte[0] & 128) == 0) return value;
-    }
-    is_whole_ = false;
-    return 0;
-  }
-
-  std::string_view left_;
-  bool is_whole_ = true;
-};
 
 // Calls `see` with every field; whether the message was one.
 template <class See>
@@ -114,7 +45,7 @@ bool read_summary_value(std::string_view message, Event& event) {
 
 bool read_event(std::string_view message, Event& event) {
   return each_field(message, [&](const WireField& field) {
-    if (field.number == 1) event.time = std::bit_cast<double>(field.value);
+    if (field.number == 1) event.time = std::bit_cast<double>(field.fixed);
     if (field.number == 2) event.step = static_cast<int64_t>(field.value);
     if (field.number == 7) event.kind = Event::Kind::kResume;  // a SessionLog; EventWriter knows START alone
     if (field.number != 5) return true;

@@ -75,9 +75,8 @@ void add_memory(const RunRecord& record, Facts& facts) {
 
 std::string trained_text(const RunRecord& record) {
   const std::string trained = record.told("trained");
-  const bool is_number =
-      !trained.empty() && trained.size() < 18 && trained.find_first_not_of("0123456789") == std::string::npos;
-  return is_number ? human_count(std::stoll(trained)) : trained;
+  const auto count = whole_number(trained);
+  return count ? human_count(*count) : trained;
 }
 
 }  // namespace

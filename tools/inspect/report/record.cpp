@@ -105,6 +105,11 @@ void read_evaluations(RunRecord& record) {
 
 }  // namespace
 
+std::optional<int64_t> whole_number(const std::string& text) {
+  const bool is_one = !text.empty() && text.size() < 18 && text.find_first_not_of("0123456789") == std::string::npos;
+  return is_one ? std::optional<int64_t>(std::stoll(text)) : std::nullopt;
+}
+
 std::string RunRecord::told(const std::string& what) const {
   if (starts.empty()) return "";
   const Json value = starts.back().value(what, Json());
@@ -118,9 +123,7 @@ int64_t RunRecord::last_step() const {
 int64_t RunRecord::total_steps() const {
   std::string steps = told("of");
   if (steps.empty()) steps = value_of(keys, "trainer.max_steps");
-  const bool is_number =
-      !steps.empty() && steps.size() < 18 && steps.find_first_not_of("0123456789") == std::string::npos;
-  return is_number ? std::stoll(steps) : 0;
+  return whole_number(steps).value_or(0);
 }
 
 std::string RunRecord::standing() const {

@@ -46,6 +46,9 @@ struct RunRecord {
   std::optional<Point> at_best(const std::string& figure) const;
 };
 
+// Of a text that is nothing but digits, and not too many.
+std::optional<int64_t> whole_number(const std::string& text);
+
 // UserError: no folder, or one that is not a run's.
 RunRecord read_run(const std::string& path);
 

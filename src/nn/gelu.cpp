@@ -8,12 +8,12 @@ namespace usam::nn {
 
 namespace {
 
-void gelu_of(const torch::Tensor& x, const torch::Tensor& y) {
-  const auto* from = x.const_data_ptr<float>();
-  auto* to = y.data_ptr<float>();
+// Through one pointer: for two that may overlap, compilers keep a loop without vectors, and take it in place.
+void gelu_in_place(const torch::Tensor& x) {
+  auto* values = x.data_ptr<float>();
   at::parallel_for(0, x.numel(), kCpuGrain, [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE {
-      for (int64_t i = begin; i < end; ++i) to[i] = fast_gelu(from[i]);
+      for (int64_t i = begin; i < end; ++i) values[i] = fast_gelu(values[i]);
     });
   });
 }
@@ -23,8 +23,8 @@ class Gelu : public torch::autograd::Function<Gelu> {
  public:
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x) {
     context->save_for_backward({x});
-    auto y = torch::empty_like(x);
-    gelu_of(x, y);
+    const auto y = x.clone();
+    gelu_in_place(y);
     return y;
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -38,7 +38,7 @@ class Gelu : public torch::autograd::Function<Gelu> {
 torch::Tensor gelu(torch::Tensor x) {
   if (!x.is_cpu() || x.scalar_type() != torch::kFloat || !x.is_non_overlapping_and_dense()) return torch::gelu(x);
   if (makes_graph(x)) return Gelu::apply(x);
-  gelu_of(x, x);
+  gelu_in_place(x);
   return x;
 }
 

@@ -76,6 +76,14 @@ void MertConvFeaturesImpl::quantise() {
 }
 
 torch::Tensor MertConvFeaturesImpl::forward(const torch::Tensor& wave_Bn, std::vector<int64_t> lengths) {
+  // The first layers make 10 MB of a second of a clip, the most that a pass of an encoder needs; a processor is as fast
+  // clip by clip, where nothing is kept for gradients.
+  if (wave_Bn.size(0) > 1 && wave_Bn.is_cpu() && !torch::GradMode::is_enabled()) {
+    std::vector<torch::Tensor> clips;
+    for (int64_t b = 0; b < wave_Bn.size(0); ++b)
+      clips.push_back(forward(wave_Bn.narrow(0, b, 1), {lengths[static_cast<size_t>(b)]}));
+    return torch::cat(clips);
+  }
   auto x_BCT = wave_Bn.unsqueeze(1);
   for (size_t i = 0; i < layers_.size(); ++i) {
     for (auto& length : lengths) length = conv_length(length, sizes_.kernels[i], sizes_.strides[i]);

@@ -45,6 +45,8 @@ class Paths {
     has_embedding_ = files.contains(in_file(kEmbedding));
   }
   std::string in_file(const std::string& path) const { return has_prefix_ ? path : path.substr(6); }
+  // The tensor that a tied table is read from.
+  std::string tied_in_file() const { return has_embedding_ ? in_file(kEmbedding) : kHead; }
   std::string in_model(const std::string& name, bool is_tied) const {
     if (name.find(".rotary_emb.") != std::string::npos) return "";  // old exports hold buffers that are computed here
     if (name == kHead) return !is_tied ? name : has_embedding_ ? "" : kEmbedding;
@@ -65,9 +67,12 @@ bool is_really_tied(const io::WeightFiles& files, const Paths& paths) {
   return false;
 }
 
-// A tied table is the output projection too: kept as linear layers are, where its rows can be read from that.
-void keep_head(Decoder& model, const Config& config) {
-  if (model.sizes().is_tied && config.store == KeptStore::kBFloat16Dynamic) model.keep_table_in_bfloat16();
+// A tied table is the output projection too: kept as linear layers are, where its rows can be read from that. Whether
+// it was.
+bool keep_head(Decoder& model, const Config& config) {
+  if (!model.sizes().is_tied || config.store != KeptStore::kBFloat16Dynamic) return false;
+  model.keep_table_in_bfloat16();
+  return true;
 }
 
 std::shared_ptr<Decoder> read_model(const Config& config, const Family& family, Sizes sizes) {
@@ -78,7 +83,7 @@ std::shared_ptr<Decoder> read_model(const Config& config, const Family& family, 
   io::LoadOptions options;
   options.rename = [&](const std::string& name) { return paths.in_model(name, sizes.is_tied); };
   load_pretrained(*model, config, files, options);
-  keep_head(*model, config);
+  if (keep_head(*model, config)) files.drop(paths.tied_in_file());
   return model;
 }
 

@@ -12,6 +12,19 @@ namespace {
 
 using test::message_of;
 
+// Bytes of a file mapped into this process that are in its memory.
+int64_t resident_bytes(const std::filesystem::path& file) {
+  std::ifstream maps("/proc/self/smaps");
+  int64_t kilobytes = 0;
+  bool is_of_file = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(" kB") == std::string::npos && line.find('-') < line.find(' '))
+      is_of_file = line.ends_with(" " + file.string());
+    if (is_of_file && line.starts_with("Rss:")) kilobytes += std::stoll(line.substr(4));
+  }
+  return 1024 * kilobytes;
+}
+
 class LanguageModelFolder : public testing::Test {
  protected:
   // Writes config.json with `change` merged over a small Llama's and returns what reading it says.
@@ -69,6 +82,22 @@ TEST_F(LanguageModelFolder, DefaultsAreThoseOfTransformers) {
   EXPECT_EQ(sizes.rope_scaling, nn::RopeScaling());
   write_config({}, qwen::kQwen3);
   EXPECT_EQ(llama::read_sizes(path_, qwen::kQwen3).head_dim, 128);
+}
+
+// Kept in bfloat16, a tied table's fp32 values in the file are done with.
+TEST_F(LanguageModelFolder, AConvertedTableLeavesTheFile) {
+  write_config({{"vocab_size", 60000}, {"hidden_size", 64}, {"tie_word_embeddings", true}});
+  write_weights();
+  auto config = pretrained();
+  const auto as_in_file = llama::build(config, llama::kLlama, {.seed = 1, .name = "llm", .vocab_size = 0});
+  constexpr int64_t kTable = 60000 * 64 * 4;
+  EXPECT_GE(resident_bytes(path_ + "/model.safetensors"), kTable);
+  test::TemporaryFolder other;
+  std::filesystem::copy(path_, other.path(), std::filesystem::copy_options::recursive);
+  config.path.value = other.path().string();
+  config.store = KeptStore::kBFloat16Dynamic;
+  const auto kept = llama::build(config, llama::kLlama, {.seed = 1, .name = "llm", .vocab_size = 0});
+  EXPECT_LT(resident_bytes(other.path() / "model.safetensors"), kTable / 4);
 }
 
 TEST_F(LanguageModelFolder, BothSpellingsOfTheRotaryEmbedding) {

@@ -110,6 +110,7 @@ Estimate try_steps(const RunConfig& config, const std::shared_ptr<Recipe>& recip
   estimate.device = parts.device;
   recipe->train(true);
   Trainer trainer(config.trainer, parts);
+  trainer.fit_memory();
   const auto sizes = some_micro_batches(*train);
   for (const auto& [seconds, number] : sizes)
     estimate.seconds_of_micro_batch += seconds / static_cast<double>(sizes.size());

@@ -76,6 +76,7 @@ Outcome Trainer::run() {
 }
 
 Outcome Trainer::go_on() {
+  fit_memory();
   if (config_.warm_with_longest) warm();
   while (state_.step < total_) {
     try {

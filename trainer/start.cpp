@@ -4,7 +4,6 @@
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/tensor/host_copy.h"
-#include "src/tensor/recompute.h"
 #include "trainer/precision.h"
 #include "trainer/trainer.h"
 
@@ -36,7 +35,10 @@ Trainer::Trainer(const TrainerConfig& config, TrainerParts parts)
   state_.seed = parts_.seed;
   state_.global_micro_batches = parts_.ranks->world() * config_.accumulate;
   if (!parts_.checkpoint.empty()) restore_state(parts_.checkpoint);
-  if (config_.recompute > 0) recompute_blocks(parts_.recipe->module(), config_.recompute);
+  if (config_.recompute > 0 || config_.recompute_to_gib > 0) {
+    recomputed_.emplace(parts_.recipe->module());
+    recomputed_->choose(static_cast<int64_t>(static_cast<double>(recomputed_->size()) * config_.recompute));
+  }
   parallel_ = dist::distribute(parts_.recipe->module(), trained_, parts_.device, parts_.ranks, parts_.strategy,
                                autocast_type(config.precision));
   for (const dist::Piece& piece : parallel_->pieces()) pieces_[piece.name] = &piece;

@@ -9,6 +9,7 @@
 
 #include "src/dist/communicator.h"
 #include "src/dist/data_parallel.h"
+#include "src/tensor/recompute.h"
 #include "trainer/agreement.h"
 #include "trainer/batches.h"
 #include "trainer/checkpoint.h"
@@ -68,6 +69,9 @@ class Trainer {
   // The validation loss and its parts, over all ranks.
   Figures evaluate();
 
+  // Chooses, where the config asks for it, which blocks are recomputed; run() begins with it. Every rank calls it.
+  // UserError where the micro-batches that take most memory do not fit even with all of them.
+  void fit_memory();
   // Instead of run(): one step of this micro-batch alone, which changes the recipe's values, and what is held after it.
   // UserError where it does not fit into memory.
   Trial probe(const data::Batch& batch);
@@ -117,7 +121,8 @@ class Trainer {
   TrainerConfig config_;
   TrainerParts parts_;
   io::NamedTensors trained_;
-  std::vector<torch::Tensor> parameters_;  // the same
+  std::vector<torch::Tensor> parameters_;       // the same
+  std::optional<RecomputedBlocks> recomputed_;  // where some may be
   std::unique_ptr<dist::DataParallel> parallel_;
   std::map<std::string, const dist::Piece*> pieces_;  // by the name of the parameter
   std::shared_ptr<Optimizer> optimizer_;

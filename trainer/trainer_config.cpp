@@ -52,9 +52,16 @@ void describe(Fields& f, TrainerConfig& c) {
       .at_least(0)
       .at_most(1)
       .resumable();
+  f("recompute_to_gib", c.recompute_to_gib,
+    "instead of 'recompute', GiB of a device's memory: before the first step, as few blocks are chosen as it takes for "
+    "the tensors of the micro-batches that take most memory to stay below; 0: none are")
+      .at_least(0)
+      .resumable();
   f.part("optimizer", c.optimizer, optimizers().choices(), "how parameters are updated", "adamw");
   f.part("schedule", c.schedule, schedules().choices(), "the learning rate's course", "constant");
   f.rule([&c] {
+    if (c.recompute > 0 && c.recompute_to_gib > 0)
+      return std::string("give 'recompute' or 'recompute_to_gib', not both.");
     if (c.max_steps && c.epochs) return std::string("give 'max_steps' or 'epochs', not both.");
     return c.max_steps || c.epochs ? std::string() : std::string("'max_steps' or 'epochs' is missing.");
   });

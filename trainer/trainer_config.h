@@ -33,7 +33,8 @@ struct TrainerConfig {
   BestConfig best;
   int64_t max_bad_steps = 3;
   bool warm_with_longest = false;
-  double recompute = 0;  // share of the blocks
+  double recompute = 0;         // share of the blocks
+  double recompute_to_gib = 0;  // as few as it takes
   Part optimizer, schedule;
 };
 void describe(Fields& f, TrainerConfig& c);

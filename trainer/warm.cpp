@@ -6,6 +6,7 @@
 #include "src/base/text.h"
 #include "src/tensor/peak_bytes.h"
 #include "src/tensor/rng.h"
+#include "trainer/budget.h"
 #include "trainer/health.h"
 #include "trainer/memory.h"
 #include "trainer/stopwatch.h"
@@ -69,6 +70,48 @@ void Trainer::pass(const data::Batch& batch, Trial& trial) {
         "more than their share, give data.batch a quadratic term. Its samples: {}. The error was: {}",
         batch.cursor.epoch, batch.size(), batch.audio_seconds, parts_.device.str(), join_words(batch.keys), e.what());
   }
+}
+
+void Trainer::fit_memory() {
+  if (config_.recompute_to_gib == 0 || !parts_.train.worst) return;
+  at("the choice of blocks to recompute", {}, 10);
+  const std::vector<data::Batch> batches = parts_.train.worst(state_.cursor);
+  const Statistics statistics(*parts_.recipe);
+  const Held held = this->held();
+  const auto need = [&](int64_t count) {
+    recomputed_->choose(count);
+    int64_t most = 0;
+    for (const data::Batch& batch : batches) {
+      const PeakBytes memory(
+          [&] {
+            Trial trial;
+            pass(batch, trial);
+            parallel_->clear_gradients();
+            parallel_->leave();
+          },
+          parts_.device.type());
+      most = std::max(most, memory.peak());
+    }
+    for (const torch::Tensor& of_rank : parts_.ranks->all_gather(torch::tensor({most})))
+      most = std::max(most, of_rank.item<int64_t>());
+    return held.weights + held.optimizer + most;
+  };
+  need(recomputed_->size());
+  recomputed_->keep_used();
+  int64_t needed = 0;
+  const auto budget = static_cast<int64_t>(config_.recompute_to_gib * (1 << 30));
+  const auto chosen = least_within(recomputed_->size(), budget, [&](int64_t count) { return needed = need(count); });
+  if (!chosen)
+    user_error(
+        "trainer.recompute_to_gib: the micro-batches that take most memory need {} with all {} blocks computed again, "
+        "{} "
+        "of it for weights and the optimizer; {} are allowed. Lower data.batch or data.max_seconds, or allow more.",
+        human_bytes(needed), recomputed_->size(), human_bytes(held.weights + held.optimizer), human_bytes(budget));
+  needed = need(*chosen);
+  interval_ = IntervalClock(parts_.ranks->sent());
+  if (is_first())
+    log::info("{} of {} blocks are computed again in the backward pass, so that tensors need {} of {} at most.",
+              *chosen, recomputed_->size(), human_bytes(needed), human_bytes(budget));
 }
 
 Trial Trainer::probe(const data::Batch& batch) {

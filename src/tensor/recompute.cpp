@@ -2,7 +2,6 @@
 
 #include <ATen/autocast_mode.h>
 
-#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -119,6 +118,8 @@ class Recomputed : public torch::autograd::Function<Recomputed> {
   }
 };
 
+}  // namespace
+
 class RecomputedBlock final : public Around {
  public:
   explicit RecomputedBlock(const Block& block) {
@@ -128,30 +129,37 @@ class RecomputedBlock final : public Around {
 
   torch::Tensor run(const torch::Tensor& x, const Forward& forward) override {
     if (!torch::GradMode::is_enabled() || (trained_.empty() && !x.requires_grad())) return forward(x);
+    is_used = true;
+    if (!is_chosen) return forward(x);
     variable_list inputs = {x};
     inputs.insert(inputs.end(), trained_.begin(), trained_.end());
     return Recomputed::apply(torch::TensorList(inputs), c10::make_intrusive<Pass>(forward, x.device()));
   }
 
+  bool is_chosen = false;
+  bool is_used = false;  // a gradient will go through it, or did
+
  private:
   std::vector<torch::Tensor> trained_;
 };
 
-}  // namespace
-
-int64_t recompute_blocks(torch::nn::Module& module, double share) {
-  int64_t place = 0, count = 0;
+RecomputedBlocks::RecomputedBlocks(torch::nn::Module& module) {
   for (const auto& item : module.named_modules("", /*include_self=*/false)) {
     auto* block = dynamic_cast<Block*>(item.value().get());
     if (!block) continue;
-    ++place;
-    const bool is_next =
-        std::floor(static_cast<double>(place) * share) > std::floor(static_cast<double>(place - 1) * share);
-    if (!is_next) continue;
-    block->surround(std::make_shared<RecomputedBlock>(*block));
-    ++count;
+    blocks_.push_back(std::make_shared<RecomputedBlock>(*block));
+    block->surround(blocks_.back());
   }
-  return count;
+}
+
+void RecomputedBlocks::choose(int64_t count) {
+  for (int64_t i = 0; i < size(); ++i)
+    blocks_[static_cast<size_t>(i)]->is_chosen = (i + 1) * count / size() > i * count / size();
+}
+
+void RecomputedBlocks::keep_used() {
+  choose(0);
+  std::erase_if(blocks_, [](const auto& block) { return !block->is_used; });
 }
 
 }  // namespace usam

@@ -114,6 +114,9 @@ TEST_F(Strategies, RecomputeActivations) {
     expect_done(run_ranks(2, free_port(), command(strategy, again)));
     expect_same_run(strategy, "one");
   }
+  const std::string chosen = "trainer.recompute_to_gib=1 trainer.accumulate=2 parallel.strategy=fsdp";
+  expect_done(run_ranks(2, free_port(), command("chosen", more + chosen)));
+  expect_same_run("chosen", "one");
 }
 
 // Rank 1's only micro-batch of an epoch's last step does not exist: it computes on silence, without effect.

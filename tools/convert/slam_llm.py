@@ -197,7 +197,7 @@ KEYS = [
     Key("fsdp_config.use_fp16", "", "`trainer.precision` counts"),
     Key("fsdp_config.sharding_strategy", "", "`parallel.strategy` counts"),
     Key("fsdp_config.checkpoint_type", "", OWN),
-    Key("fsdp_config.fsdp_activation_checkpointing", "", "`trainer.recompute` is a share of the blocks"),
+    Key("fsdp_config.fsdp_activation_checkpointing", "", "`trainer.recompute` is a share of the blocks, `trainer.recompute_to_gib` a budget"),
     Key("fsdp_config.fsdp_cpu_offload", "", "not there"),
     Key("fsdp_config.pure_bf16", "", "`recipe.llm.dtype: bfloat16` keeps weights so"),
     Key("fsdp_config.optimizer", "", "AdamW is the optimizer"),

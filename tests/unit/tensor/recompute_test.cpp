@@ -63,11 +63,18 @@ void expect_equal(const std::vector<torch::Tensor>& a, const std::vector<torch::
   for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(a[i].equal(b[i])) << i;
 }
 
+RecomputedBlocks recompute(Net& net, int64_t count) {
+  RecomputedBlocks blocks(net);
+  EXPECT_EQ(blocks.size(), 6);
+  blocks.choose(count);
+  return blocks;
+}
+
 TEST(Recompute, GradientsAndDropoutAreTheSameBits) {
   for (bool of_input : {false, true}) {
     const auto expected = Net().gradients(of_input);
     Net net;
-    EXPECT_EQ(recompute_blocks(net, 1), 6);
+    recompute(net, 6);
     expect_equal(net.gradients(of_input), expected);
     for (const auto& block : net.blocks) EXPECT_EQ(block->runs, 2);
     net.zero_grad();
@@ -75,11 +82,11 @@ TEST(Recompute, GradientsAndDropoutAreTheSameBits) {
   }
 }
 
-TEST(Recompute, TakesItsShareOfTheBlocks) {
+TEST(Recompute, TakesAsManyBlocksAsAsked) {
   const auto expected = Net().gradients(true);
-  for (auto [share, count] : {std::pair(0.0, 0), {0.2, 1}, {0.34, 2}, {0.5, 3}, {0.99, 5}}) {
+  for (const int count : {0, 1, 2, 3, 5}) {
     Net net;
-    EXPECT_EQ(recompute_blocks(net, share), count);
+    recompute(net, count);
     expect_equal(net.gradients(true), expected);
     int again = 0;
     for (const auto& block : net.blocks) again += block->runs - 1;
@@ -89,16 +96,16 @@ TEST(Recompute, TakesItsShareOfTheBlocks) {
 
 TEST(Recompute, WithoutGradientNothingIsDoneTwice) {
   Net net;
-  recompute_blocks(net, 1);
+  recompute(net, 6);
   const torch::NoGradGuard no_grad;
   net.forward(torch::randn({3, 12}));
   for (const auto& block : net.blocks) EXPECT_EQ(block->runs, 1);
 }
 
 TEST(Recompute, AutocastIsThatOfTheForwardPass) {
-  const auto run = [](double share) {
+  const auto run = [](int64_t count) {
     Net net;
-    recompute_blocks(net, share);
+    recompute(net, count);
     at::autocast::set_autocast_enabled(torch::kCPU, true);
     at::autocast::increment_nesting();
     const auto y_BD = net.forward(torch::ones({4, 12}));
@@ -111,7 +118,7 @@ TEST(Recompute, AutocastIsThatOfTheForwardPass) {
       if (p.requires_grad()) all.push_back(p.grad());
     return all;
   };
-  expect_equal(run(1), run(0));
+  expect_equal(run(6), run(0));
 }
 
 TEST(Recompute, WhatIsAroundABlockStaysAround) {
@@ -121,7 +128,7 @@ TEST(Recompute, WhatIsAroundABlockStaysAround) {
   std::vector<std::vector<torch::Tensor>> results;
   for (bool recomputes : {false, true}) {
     Net net;
-    if (recomputes) recompute_blocks(net, 1);
+    if (recomputes) recompute(net, 6);
     for (const auto& block : net.blocks) block->surround(std::make_shared<Doubles>());
     results.push_back(net.gradients(true));
   }
@@ -129,18 +136,38 @@ TEST(Recompute, WhatIsAroundABlockStaysAround) {
   EXPECT_FALSE(results[0][1].equal(Net().gradients(true)[1]));
 }
 
+// Those that no gradient goes through, a frozen encoder's for example, would be chosen without effect.
+TEST(Recompute, LeavesAsideWhatNoGradientGoesThrough) {
+  Net net;
+  auto blocks = recompute(net, 6);
+  const auto x_BD = torch::randn({3, 12}), mask_B1 = torch::ones({3, 1});
+  {
+    const torch::NoGradGuard no_grad;
+    net.blocks[0]->forward(x_BD, mask_B1);
+  }
+  for (size_t i = 2; i < 6; ++i) net.blocks[i]->forward(x_BD, mask_B1);
+  blocks.keep_used();
+  EXPECT_EQ(blocks.size(), 4);
+  for (const auto& block : net.blocks) block->runs = 0;
+  blocks.choose(4);
+  net.gradients(true);
+  std::vector<int> runs;
+  for (const auto& block : net.blocks) runs.push_back(block->runs);
+  EXPECT_EQ(runs, (std::vector{1, 1, 2, 2, 2, 2}));
+}
+
 TEST(Recompute, KeepsWhatEntersTheBlocks) {
   const int64_t state = 4096 * 12 * static_cast<int64_t>(sizeof(float));
-  const auto left_after_forward = [](double share) {
+  const auto left_after_forward = [](int64_t count) {
     Net net;
-    recompute_blocks(net, share);
+    recompute(net, count);
     const auto x_BD = torch::randn({4096, 12});
     torch::Tensor y_BD;
     const PeakBytes forward([&] { y_BD = net.forward(x_BD); });
     return forward.left();
   };
   EXPECT_GT(left_after_forward(0), 6 * 16 * state);
-  EXPECT_LT(left_after_forward(1), 8 * state);
+  EXPECT_LT(left_after_forward(6), 8 * state);
 }
 
 }  // namespace

@@ -36,7 +36,8 @@ TEST_F(Estimates, MemoryIsWithinFifteenPercentOfARuns) {
       {"recipe.llm.train=full", "recipe.encoders.ced.train=full", "recipe.encoders.whisper.train=full"},
       {"recipe.llm.train=full", "recipe.llm.hidden=256", "recipe.llm.intermediate=1024"},
       {"trainer.precision=bf16", "data.batch.rows=6"},
-      {"trainer.recompute=1", "data.batch.rows=6"}};
+      {"trainer.recompute=1", "data.batch.rows=6"},
+      {"trainer.recompute_to_gib=1", "data.batch.rows=6"}};
   for (const auto& overrides : layouts) {
     const RunConfig with = config(overrides);
     const Estimate told = estimate(with);

@@ -100,12 +100,10 @@ int main(int argc, char** argv) {
   Arguments arguments;
   app.add_option("CONFIG", arguments.config, "YAML file: one file, one run")->required();
   app.add_option("OVERRIDES", arguments.overrides, "key.sub=value, laid over the file");
-  auto* validate =
-      app.add_option("--validate", arguments.validate,
-                     "check the config, its data and its models, and train nothing; =offline: the config alone")
-          ->expected(0, 1)
-          ->default_str("all");
-  validate->check(CLI::IsMember({"all", "offline"}));
+  // A flag: what follows it after a space is another argument.
+  app.add_flag("--validate{all}", arguments.validate,
+               "check the config, its data and its models, and train nothing; =offline: the config alone")
+      ->check(CLI::IsMember({"all", "offline"}));
   app.add_flag("--print-config", arguments.prints_config, "print the whole config, defaults included, and end");
   app.add_option("--resume", arguments.resume,
                  "auto: continue from the newest checkpoint of run.dir; none; or a checkpoint")

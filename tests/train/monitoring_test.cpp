@@ -29,7 +29,7 @@ double bytes_behind(const std::string& text, const std::string& before) {
 }
 
 TEST_F(Monitoring, ValidationTellsWhatTheModelReads) {
-  const auto ended = train("configs/tests/tiny.yaml data.shuffle=false --validate");
+  const auto ended = train("configs/tests/tiny.yaml --validate data.shuffle=false");
   ASSERT_EQ(ended.code, 0) << ended.errors;
   for (const char* part :
        {"parameters: ", "  encoders.ced  ", " frozen ", "memory of cpu: ", "  weights  ", "  gradients  ",

@@ -1,6 +1,7 @@
 #pragma once
 // How much memory this process has needed.
 #include <ATen/DeviceAccelerator.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <torch/torch.h>
 #include <unistd.h>
@@ -32,6 +33,14 @@ inline int64_t resident_bytes() {
   int64_t size = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> size >> resident;
   return resident * sysconf(_SC_PAGESIZE);
+}
+
+// What programs keep of freed memory for the next step (program.cpp) becomes holes between what lives, more from step
+// to step: where these are more than `spare` bytes, their pages go back to the system.
+inline void give_back_spare_memory(size_t spare = size_t{3} << 29) {
+#if defined(__GLIBC__)
+  if (mallinfo2().fordblks > spare) malloc_trim(0);
+#endif
 }
 
 }  // namespace usam

@@ -7,6 +7,7 @@
 #include "src/base/json.h"
 #include "src/dist/gather.h"
 #include "src/tensor/rng.h"
+#include "trainer/memory.h"
 #include "trainer/precision.h"
 #include "trainer/skips.h"
 #include "trainer/stopwatch.h"
@@ -62,6 +63,7 @@ StepRecord Trainer::step() {
   } else {
     drop(record, batches, losses);
   }
+  give_back_spare_memory();
   record.ended_epoch = advance();
   record.audio_seconds = counts.at(kAudioSeconds);
   if (const auto tokens = counts.find("tokens"); tokens != counts.end()) record.tokens = tokens->second;

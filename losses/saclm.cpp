@@ -1,4 +1,4 @@
-// The numbered comments are the steps of design/usam.md section 2. Every mean, extremum and softmax runs over the valid
+// The numbered comments are the steps of docs/model.md. Every mean, extremum and softmax runs over the valid
 // positions of its own sample (losses/masked.h).
 // B samples, N of the pool, A audios, J texts, T audio frames, W text tokens, D width, S slots, R = S + 1 rectified
 // tokens.

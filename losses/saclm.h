@@ -1,5 +1,5 @@
 #pragma once
-// Semantic-aware contrastive loss (SACLM): design/usam.md section 2, after U-SAM (arXiv 2505.13880) and LAPS (CVPR
+// Semantic-aware contrastive loss (SACLM): docs/model.md, after U-SAM (arXiv 2505.13880) and LAPS (CVPR
 // 2024). B samples, N of the pool that their negatives come from, T audio frames, W text tokens, D width, R = slots + 1
 // rectified tokens.
 #include "losses/loss.h"

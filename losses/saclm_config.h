@@ -9,7 +9,7 @@ enum class Regularizer { kRatio, kL1 };
 enum class Negatives { kMicroBatch, kRanks };
 enum class Conditioning { kPair, kNone };
 
-// Numbers in brackets are steps of saclm.cpp and of design/usam.md section 2.
+// Numbers in brackets are steps of saclm.cpp and of docs/model.md.
 struct SaclmConfig {
   double weight = 1;
   double beta = 0.5;                                // [1] share of the guide in the significance

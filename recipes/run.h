@@ -30,7 +30,7 @@ struct ParallelConfig {
   double timeout = 600;  // seconds that ranks wait for one that is alive but does not come
 };
 
-// Every key of a config file (architecture.md section 3).
+// Every key of a config file.
 struct RunConfig {
   int64_t seed = 20;
   RunFolderConfig run;

@@ -1,5 +1,5 @@
 #pragma once
-// The `recipe:` map of a U-SAM config (architecture.md section 3).
+// The `recipe:` map of a U-SAM config.
 #include <map>
 #include <optional>
 #include <set>
@@ -75,7 +75,7 @@ void describe(Fields& f, LossConfig& c);
 void describe(Fields& f, CacheConfig& c);
 void describe(Fields& f, UsamConfig& c);
 
-// The prompts of usam.md section 4, used for tasks that a config does not name.
+// The published prompts and that of SEC (docs/model.md), used for tasks that a config does not name.
 const std::map<std::string, std::string>& default_prompts();
 // Tasks that have a prompt, built-in ones included.
 std::set<std::string> known_tasks(const UsamConfig& config);

@@ -1,5 +1,5 @@
 #pragma once
-// The modules of U-SAM and the path of a batch through them (usam.md section 1), up to the language model's input.
+// The modules of U-SAM and the path of a batch through them (docs/model.md), up to the language model's input.
 // B samples, T frames, D width.
 #include <torch/torch.h>
 

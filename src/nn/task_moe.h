@@ -1,5 +1,5 @@
 #pragma once
-// Task-aware mixture-of-experts projector (TAPM, U-SAM): design/usam.md section 1.5.
+// Task-aware mixture-of-experts projector (TAPM, U-SAM): docs/model.md.
 #include <vector>
 
 #include "src/nn/bridge.h"

@@ -1,5 +1,4 @@
-// Alignment, layer mix and frame selection. "Row n" is a row of design/usam.md section 3: a defect of the published
-// code.
+// Alignment, layer mix and frame selection. "Row n" is a row of docs/model.md: a defect of the published code.
 #include "src/nn/align.h"
 #include "src/nn/frame_select.h"
 #include "src/nn/layer_mix.h"

@@ -1,4 +1,4 @@
-// "Row n" is a row of design/usam.md section 3: a defect of the published code that the test would catch.
+// "Row n" is a row of docs/model.md: a defect of the published code that the test would catch.
 #include "src/nn/task_moe.h"
 
 #include "losses/load_balance.h"

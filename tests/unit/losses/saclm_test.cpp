@@ -1,4 +1,4 @@
-// "Row n" is a row of design/usam.md section 3: a defect of the published code that the test would catch.
+// "Row n" is a row of docs/model.md: a defect of the published code that the test would catch.
 // B samples, T frames, W text tokens, D width, R rectified tokens.
 #include "losses/saclm.h"
 

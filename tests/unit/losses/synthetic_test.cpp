@@ -59,7 +59,7 @@ class Fit {
   nn::Linear projector_{nullptr};
 };
 
-// The hinge saturates and the guide decides, so that without distillation p_t stays poor (design/usam.md 2.7).
+// The hinge saturates and the guide decides, so that without distillation p_t stays poor (step 7 of docs/model.md).
 TEST(SaclmSynthetic, DistillationLetsTheLearnedScoreFindInformativeFrames) {
   Fit with(0.1), without(0);
   with.run(100);

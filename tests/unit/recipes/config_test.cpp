@@ -90,7 +90,7 @@ TEST_F(UsamConfigTest, RefusalsOfTheCache) {
                              "'parallel.strategy: fsdp' all ranks must run it together: choose ddp or zero1"));
 }
 
-// MERT's states are mixed by learned weights unless the config says otherwise (usam.md section 1).
+// MERT's states are mixed by learned weights unless the config says otherwise (docs/model.md).
 TEST_F(UsamConfigTest, MertsStatesAreMixedAndTheMixIsTrained) {
   const auto trained = [](const std::vector<std::string>& overrides) {
     std::set<std::string> names;

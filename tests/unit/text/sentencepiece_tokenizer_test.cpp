@@ -12,7 +12,7 @@ namespace {
 
 using Ids = std::vector<int64_t>;
 
-// Left and right of <audio> in every prompt of the published recipes (usam.md section 4), and labels that go with them.
+// Left and right of <audio> in every prompt of the published recipes (docs/model.md), and labels that go with them.
 const std::vector<std::string>& prompt_parts() {
   static const std::vector<std::string> parts = {"Describe the detail of this audio:",
                                                  "\n---\nDetailed: ",

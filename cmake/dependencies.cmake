@@ -31,7 +31,11 @@ set(has_cuda OFF)
 if(EXISTS ${torch_folder}/lib/libtorch_cuda.so AND EXISTS ${torch_folder}/../nvidia/cu13/include/crt/host_config.h)
   set(has_cuda ON)
 endif()
-option(USAM_CUDA "Build against the CUDA flavour of LibTorch, with NCCL; by default where it is installed" ${has_cuda})
+# -DUSAM_CUDA=ON|OFF: against the CUDA flavour of LibTorch, with NCCL, or not. Without it as installed, seen anew by each configure
+# run: tools/setup may have brought the other one since the last.
+if(NOT DEFINED USAM_CUDA)
+  set(USAM_CUDA ${has_cuda})
+endif()
 if(USAM_CUDA AND NOT USAM_CUDA_INCLUDES)
   set(USAM_CUDA_INCLUDES ${beside_torch})
 endif()

@@ -113,6 +113,16 @@ ConfigNode Codec<std::string>::print(const std::string& value) {
   return ConfigNode::scalar(value, true);
 }
 
+namespace {
+
+// One way to write a place: a folder's slash at the end would make two configs differ.
+std::string normal(const std::filesystem::path& given) {
+  const auto path = given.lexically_normal();
+  return (path.has_filename() || !path.has_relative_path() ? path : path.parent_path()).string();
+}
+
+}  // namespace
+
 void Codec<Path>::parse(const ConfigNode& node, ParseContext& ctx, Path& value) {
   if (!is_text(node, ctx, "a path")) return;
   namespace fs = std::filesystem;
@@ -123,7 +133,7 @@ void Codec<Path>::parse(const ConfigNode& node, ParseContext& ctx, Path& value) 
   }
   bool is_in_cwd = !node.mark.source || (ctx.field() && ctx.field()->is_relative_to_cwd);
   fs::path folder = is_in_cwd ? fs::current_path() : fs::path(node.mark.source->folder);
-  value.value = (folder / node.text).lexically_normal().string();
+  value.value = normal(folder / node.text);
   if (!ctx.field() || !ctx.field()->is_must_exist || ctx.is_offline()) return;
   std::error_code error;
   // What stands for several files is judged by who expands it.
@@ -134,7 +144,7 @@ void Codec<Path>::parse(const ConfigNode& node, ParseContext& ctx, Path& value) 
   }
 }
 void Codec<Path>::parse_absent(const ConfigMark&, ParseContext&, Path& value) {
-  if (!value.empty()) value.value = std::filesystem::absolute(value.value).lexically_normal().string();
+  if (!value.empty()) value.value = normal(std::filesystem::absolute(value.value));
 }
 ConfigNode Codec<Path>::print(const Path& value) {
   return ConfigNode::scalar(value.value, true);

@@ -21,6 +21,13 @@ void describe(Fields& f, Numbers& c) {
   f("text", c.text, "a text");
 }
 
+struct WithFolder {
+  Path folder{"a/"};
+};
+void describe(Fields& f, WithFolder& c) {
+  f("folder", c.folder, "a folder");
+}
+
 TEST(ConfigValue, DoublesInEverySpelling) {
   Loader loader;
   auto x = [&](const std::string& text) { return loader.load<Numbers>("x: " + text).x; };
@@ -161,6 +168,16 @@ TEST(ConfigValue, PathsResolveAgainstTheirFile) {
   EXPECT_EQ(loader.load("run: {dir: runs/x}").run.dir.value, cwd + "/runs/x");
   EXPECT_EQ(loader.load("seed: 1").run.dir.value, cwd + "/runs/new");
   EXPECT_EQ(loader.load("run: {dir: \"\"}").run.dir.value, "");
+}
+
+TEST(ConfigValue, AFoldersSlashAtTheEndIsNoDifference) {
+  Loader loader;
+  std::filesystem::create_directory(loader.path("a"));
+  for (const char* written : {"a", "a/", "a/.", "a//", "b/../a/"})
+    EXPECT_EQ(loader.load(std::string("data: {test: ") + written + "}").data.test.at(0).value, loader.path("a"));
+  EXPECT_EQ(loader.load("data: {test: .}").data.test.at(0).value, loader.folder.path().string());
+  EXPECT_EQ(loader.load("data: {test: /}").data.test.at(0).value, "/");
+  EXPECT_EQ(loader.load<WithFolder>("").folder.value, std::filesystem::current_path().string() + "/a");
 }
 
 TEST(ConfigValue, PathsMustExistUnlessOffline) {

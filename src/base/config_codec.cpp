@@ -6,7 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <regex>
+#include <string_view>
 
 #include "src/base/text.h"
 
@@ -45,9 +45,56 @@ bool is_text(const ConfigNode& node, ParseContext& ctx, const std::string& wante
   return false;
 }
 
-std::string number_remedy(const std::string& text) {
-  static const std::regex kUnderscores("[-+]?[0-9][0-9_.eE+-]*_[0-9_.eE+-]*");
-  return std::regex_match(text, kUnderscores) ? "write it without underscores" : "";
+// By hand: std::regex recurses with every character, and a text may be long.
+constexpr std::string_view kDigits = "0123456789";
+
+// Where the run of characters out of `set` that begins at `at` ends.
+size_t past(std::string_view text, size_t at, std::string_view set) {
+  return std::min(text.find_first_not_of(set, at), text.size());
+}
+
+size_t past_sign(std::string_view text, size_t at) {
+  return at + (text.substr(at).starts_with('-') || text.substr(at).starts_with('+'));
+}
+
+// At least one out of `set` from `at` on, and nothing else.
+bool is_all(std::string_view text, size_t at, std::string_view set) {
+  return at < text.size() && past(text, at, set) == text.size();
+}
+
+bool is_hex(std::string_view text) {
+  return text.starts_with("0x") && is_all(text, 2, "0123456789abcdefABCDEF");
+}
+
+bool is_decimal(std::string_view text) {
+  return is_all(text, past_sign(text, 0), kDigits);
+}
+
+bool has_leading_zero(std::string_view text) {
+  const size_t first = past_sign(text, 0);
+  return is_decimal(text) && text[first] == '0' && first + 1 < text.size();
+}
+
+// A sign or none, digits with a point or none, an exponent or none.
+bool is_real(std::string_view text) {
+  const size_t first = past_sign(text, 0), point = past(text, first, kDigits);
+  const bool has_point = text.substr(point).starts_with('.');
+  const size_t end = has_point ? past(text, point + 1, kDigits) : point;
+  if (end - first == (has_point ? 1 : 0)) return false;
+  const bool has_exponent = text.substr(end).starts_with('e') || text.substr(end).starts_with('E');
+  return has_exponent ? is_all(text, past_sign(text, end + 1), kDigits) : end == text.size();
+}
+
+bool is_infinity(std::string_view text) {
+  const std::string_view word = text.substr(past_sign(text, 0));
+  return word == ".inf" || word == ".Inf" || word == ".INF";
+}
+
+std::string number_remedy(std::string_view text) {
+  const size_t first = past_sign(text, 0);
+  const bool is_split = past(text, first, kDigits) > first && is_all(text, first, "0123456789_.eE+-") &&
+                        text.find('_') != std::string_view::npos;
+  return is_split ? "write it without underscores" : "";
 }
 
 }  // namespace
@@ -65,16 +112,12 @@ ConfigNode Codec<bool>::print(bool value) {
 
 void Codec<int64_t>::parse(const ConfigNode& node, ParseContext& ctx, int64_t& value) {
   if (!is_plain(node, ctx, "an integer", {"int"})) return;
-  static const std::regex kDecimal("[-+]?(0|[1-9][0-9]*)"), kHex("0x[0-9a-fA-F]+"), kLeadingZero("[-+]?0[0-9]+");
   const std::string& text = node.text;
-  bool is_hex = std::regex_match(text, kHex);
-  if (!is_hex && !std::regex_match(text, kDecimal)) {
-    bool is_octal = std::regex_match(text, kLeadingZero);
-    return ctx.fail_type(node, "an integer", is_octal ? "write it without leading zeros" : number_remedy(text));
-  }
-  const char* begin = text.data() + (is_hex ? 2 : text[0] == '+' ? 1 : 0);
+  if (has_leading_zero(text)) return ctx.fail_type(node, "an integer", "write it without leading zeros");
+  if (!is_hex(text) && !is_decimal(text)) return ctx.fail_type(node, "an integer", number_remedy(text));
+  const char* begin = text.data() + (is_hex(text) ? 2 : text[0] == '+' ? 1 : 0);
   int64_t parsed = 0;
-  auto result = std::from_chars(begin, text.data() + text.size(), parsed, is_hex ? 16 : 10);
+  auto result = std::from_chars(begin, text.data() + text.size(), parsed, is_hex(text) ? 16 : 10);
   if (result.ec != std::errc()) return ctx.fail_type(node, "an integer of 64 bits");
   value = parsed;
 }
@@ -84,14 +127,12 @@ ConfigNode Codec<int64_t>::print(int64_t value) {
 
 void Codec<double>::parse(const ConfigNode& node, ParseContext& ctx, double& value) {
   if (!is_plain(node, ctx, "a number", {"float", "int"})) return;
-  static const std::regex kNumber(R"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)");
-  static const std::regex kInfinity(R"([-+]?\.(inf|Inf|INF))");
   const std::string& text = node.text;
-  if (std::regex_match(text, kInfinity)) {
+  if (is_infinity(text)) {
     value = text[0] == '-' ? -INFINITY : INFINITY;
     return;
   }
-  if (!std::regex_match(text, kNumber)) return ctx.fail_type(node, "a number", number_remedy(text));
+  if (!is_real(text)) return ctx.fail_type(node, "a number", number_remedy(text));
   const char* begin = text.data() + (text[0] == '+' ? 1 : 0);
   double parsed = 0;
   auto result = std::from_chars(begin, text.data() + text.size(), parsed);

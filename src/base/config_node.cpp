@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <regex>
 #include <set>
 
 #include "src/base/text.h"
@@ -145,11 +144,13 @@ std::string quoted(const std::string& text) {
 
 // Plain where no reader could take the text for anything else.
 std::string text_as_yaml(const std::string& text) {
-  static const std::regex kPlain("[A-Za-z_/][A-Za-z0-9_./-]*");
+  static const std::string kFirst = "_/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+                           kAll = kFirst + ".-0123456789";
   static const std::set<std::string> kWords = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"};
   std::string lower;
   for (char c : text) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  bool is_plain = std::regex_match(text, kPlain) && !kWords.contains(lower);
+  const bool is_plain =
+      text.find_first_of(kFirst) == 0 && text.find_first_not_of(kAll) == std::string::npos && !kWords.contains(lower);
   return is_plain ? text : quoted(text);
 }
 

@@ -10,7 +10,6 @@
 #include <fstream>
 #include <functional>
 #include <map>
-#include <regex>
 #include <sstream>
 
 #include "src/base/error.h"
@@ -214,20 +213,27 @@ ConfigNode read_yaml(const std::string& text, std::shared_ptr<const ConfigSource
 
 namespace {
 
+bool is_variable_name(const std::string& name) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto is_part = [&](char c) {
+    return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c);
+  };
+  return !name.empty() && !is_digit(name[0]) && std::all_of(name.begin(), name.end(), is_part);
+}
+
 // `${env:NAME}` in scalars becomes the variable's value; keys are left alone.
 void expand_environment(ConfigNode& node, ParseContext& ctx) {
   for (auto& item : node.items) expand_environment(item, ctx);
   for (auto& entry : node.entries) expand_environment(entry.value, ctx);
   const std::string kOpen = "${env:";
   if (!node.is_scalar() || node.text.find(kOpen) == std::string::npos) return;
-  static const std::regex kName("[A-Za-z_][A-Za-z0-9_]*");
   std::string expanded;
   size_t at = 0;
   for (size_t open = node.text.find(kOpen); open != std::string::npos; open = node.text.find(kOpen, at)) {
     size_t close = node.text.find('}', open);
     size_t begin = open + kOpen.size();
     std::string name = close == std::string::npos ? "" : node.text.substr(begin, close - begin);
-    if (!std::regex_match(name, kName)) {
+    if (!is_variable_name(name)) {
       return ctx.fail(node.mark,
                       fmt::format("'{}' holds '${{env:' that is not followed by a name and '}}'", node.text));
     }

@@ -49,6 +49,8 @@ TEST(ConfigValue, DoublesThatAreRefused) {
   EXPECT_EQ(error("1_000.5"), "DIR/c.yaml:1:4: 'x' must be a number, got '1_000.5' (write it without underscores)");
   EXPECT_EQ(error("\"5e-5\""), "DIR/c.yaml:1:4: 'x' must be a number, got the text '5e-5' (remove the quotes)");
   EXPECT_EQ(error(".nan"), "DIR/c.yaml:1:4: 'x' must be a number, got '.nan'");
+  for (const std::string text : {".", "+", "e5", "1e", "1e+", "--1", "1.2.3", "1e5.", "_1", ".infx"})
+    EXPECT_EQ(error(text), "DIR/c.yaml:1:4: 'x' must be a number, got '" + text + "'");
   EXPECT_EQ(error("1e999"), "DIR/c.yaml:1:4: 'x' must be a number that a double can hold, got '1e999'");
   EXPECT_EQ(error("true"), "DIR/c.yaml:1:4: 'x' must be a number, got 'true'");
   EXPECT_EQ(error("0x10"), "DIR/c.yaml:1:4: 'x' must be a number, got '0x10'");
@@ -105,6 +107,26 @@ TEST(ConfigValue, TextsTakeAnyScalarButNull) {
   EXPECT_EQ(text("''"), "");
   EXPECT_EQ(loader.error<Numbers>("n: 1\ntext:\nflag: true\n"),
             "DIR/c.yaml:2:1: 'text' must be a text, got null (for an empty text write \"\")");
+}
+
+TEST(ConfigValue, LongTextsAreScanned) {
+  Loader loader;
+  const std::string digits(1000000, '1'), begin = "DIR/c.yaml:1:4: ", end = digits.substr(0, 60) + "...'";
+  const auto error = [&](const std::string& text) { return loader.error<Numbers>(text); };
+  EXPECT_EQ(error("x: " + digits), begin + "'x' must be a number that a double can hold, got '" + end);
+  EXPECT_EQ(error("x: " + digits + "_0"),
+            begin + "'x' must be a number, got '" + end + " (write it without underscores)");
+  EXPECT_EQ(error("n: " + digits), begin + "'n' must be an integer of 64 bits, got '" + end);
+  EXPECT_EQ(error("n: 0" + digits),
+            begin + "'n' must be an integer, got '0" + digits.substr(1, 59) + "...' (write it without leading zeros)");
+  EXPECT_EQ(error("n: 0x" + digits),
+            begin + "'n' must be an integer of 64 bits, got '0x" + digits.substr(2, 58) + "...'");
+  const std::string letters(1000000, 'a');
+  EXPECT_EQ(error("text: ${env:" + letters + "}"), "DIR/c.yaml:1:7: the environment variable " + letters +
+                                                       " is not set, which '${env:" + letters + "}' needs");
+  SampleConfig config;
+  config.name = letters;
+  EXPECT_NE(print_config(config).find("\nname: " + letters + "\n"), std::string::npos);
 }
 
 TEST(ConfigValue, ChoicesNameTheNearest) {

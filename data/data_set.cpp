@@ -152,7 +152,8 @@ void DataSet::read_into(Sample& sample, const Row& row, const Visit& visit, int6
     return;
   }
   check_budget(row, read.clip, rows);
-  if (config_.augment.spec.is_on()) mask_spectrograms(read.clip, key.with("spec"));
+  const SpecAugmentConfig& spec = config_.augment.spec;
+  if (spec.is_on() && takes_task(spec.tasks, row.task)) mask_spectrograms(read.clip, key.with("spec"));
   if (use_.is_training) read.clip.draw = key.with("recipe").value();
   sample.seconds = read.clip.seconds;
   sample.is_truncated = read.clip.is_truncated;

@@ -324,6 +324,21 @@ TEST_F(AugmentedLoading, CropsOnlyWhatItMay) {
   EXPECT_EQ(waves(0).at("k0").numel(), 12000);
 }
 
+TEST_F(AugmentedLoading, MasksTheClipsOfItsTasksOnly) {
+  config_.augment = {};
+  config_.batch.rows = 8;
+  config_.shuffle = false;
+  const auto mel = [&] {
+    const auto data = std::make_shared<DataSet>(Manifest::open(folder_.write("rows.jsonl", rows_)), small_plan(),
+                                                config_, Use{7, true});
+    return Loader(data, {}).next()->field("mel").data;
+  };
+  const torch::Tensor plain = mel();
+  config_.augment.spec = {.time_masks = 4, .frequency_masks = 4, .tasks = {"SEC"}};
+  const torch::Tensor masked = mel();
+  for (int64_t b = 0; b < 8; ++b) EXPECT_EQ(torch::equal(masked[b], plain[b]), b % 2 == 1) << b;
+}
+
 TEST_F(AugmentedLoading, ListsUnusableRecordingsAndTouchesNoEvaluation) {
   std::set<std::string> keys;
   const auto skips = std::make_shared<SkipList>(0, [&](const Skipped& skipped) { keys.insert(skipped.key); });

@@ -16,9 +16,8 @@ std::shared_ptr<Manifest> Manifest::open(const ManifestConfig& config, const Man
     if (path.ends_with(".gz"))
       text =
           derive_text({path, {path}, "gz 1", options.index_dir, [&](const TextSink& sink) { unpack_gz(path, sink); }});
-  } catch (const UserError& reason) {
-    problems.add(text ? std::string(reason.what())
-                      : fmt::format("{}: the manifest cannot be read: {}", path, reason.what()));
+  } catch (const UserError& problem) {
+    problems.add(problem.what());
     return std::shared_ptr<Manifest>(new Manifest(config, options.source));
   }
   return open_text(config, std::move(text), {path}, options, seen, problems);

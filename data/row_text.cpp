@@ -28,14 +28,14 @@ constexpr size_t kInMemory = size_t{32} << 20, kMostInMemory = size_t{4} << 30, 
 class FileText final : public RowText {
  public:
   explicit FileText(const std::string& path) : path_(path), file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (file_ < 0) throw UserError(std::strerror(errno));
+    if (file_ < 0) user_error("{}: the manifest cannot be read: {}", path, std::strerror(errno));
     struct stat info{};
     if (fstat(file_, &info) == 0 && S_ISREG(info.st_mode)) {
       size_ = info.st_size;
       return;
     }
     close(file_);
-    throw UserError("not a file");
+    user_error("{}: the manifest cannot be read: not a file", path);
   }
   ~FileText() override { close(file_); }
   int64_t size() const override { return size_; }

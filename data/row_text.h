@@ -20,7 +20,7 @@ class RowText {
   std::string read(int64_t begin, int64_t bytes) const;
 };
 
-// UserError with the reason alone: it cannot be opened, or is no file.
+// UserError that names the file: it cannot be opened, or is no file.
 std::shared_ptr<RowText> open_row_text(const std::string& path);
 std::shared_ptr<RowText> row_text_of(std::string text);
 

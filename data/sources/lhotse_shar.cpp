@@ -88,7 +88,7 @@ Shard read_shard(const std::string& tar, const std::string& cuts, int32_t number
         shard.rows.push_back(std::move(one));
     });
   } catch (const UserError& e) {
-    shard.refusals.push_back({false, 0, std::string(e.what()).substr(cuts.size() + 2)});
+    shard.refusals.push_back({false, 0, without_name(e.what(), cuts)});
   }
   return shard;
 }

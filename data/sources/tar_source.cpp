@@ -40,9 +40,7 @@ ManifestLine parse_row(const std::string& text, std::string& member) {
 }  // namespace
 
 void TarRows::refuse(int32_t file, const UserError& error) {
-  const std::string& name = files_[static_cast<size_t>(file)];
-  const std::string message = error.what();
-  builder_.refuse(file, 0, message.starts_with(name + ": ") ? message.substr(name.size() + 2) : message);
+  builder_.refuse(file, 0, without_name(error.what(), files_[static_cast<size_t>(file)]));
 }
 
 void TarRows::add(TarRow one) {
@@ -109,6 +107,10 @@ Row TarSource::row_at(const Index& index, int64_t number) const {
   return row;
 }
 
+std::string without_name(std::string_view message, const std::string& file) {
+  return std::string(message.starts_with(file + ": ") ? message.substr(file.size() + 2) : message);
+}
+
 int64_t total_bytes(const std::vector<std::string>& files) {
   int64_t total = 0;
   for (const auto& file : files) {
@@ -144,12 +146,7 @@ void read_lines(const std::string& path, const std::function<void(int64_t, std::
     unpack_gz(path, split_off);
   } else {
     constexpr int64_t kPiece = 1 << 20;
-    std::shared_ptr<RowText> text;
-    try {
-      text = open_row_text(path);
-    } catch (const UserError& reason) {
-      user_error("{}: the manifest cannot be read: {}", path, reason.what());
-    }
+    const auto text = open_row_text(path);
     if (const auto wrong = wrong_encoding(text->read(0, 4)); !wrong.empty()) user_error("{}: {}", path, wrong);
     for (int64_t at = 0; at < text->size(); at += kPiece) split_off(text->read(at, kPiece));
   }

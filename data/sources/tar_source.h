@@ -66,6 +66,9 @@ class TarSource final : public IndexedSource {
   using IndexedSource::IndexedSource;
 };
 
+// An exception's message without the file's name that it begins with.
+std::string without_name(std::string_view message, const std::string& file);
+
 int64_t total_bytes(const std::vector<std::string>& files);
 int64_t scan_threads();
 

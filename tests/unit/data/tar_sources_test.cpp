@@ -307,6 +307,18 @@ TEST_F(TarSources, LhotseSharFolders) {
   EXPECT_NE(problem("index", "ASR", "lhotse_shar").find("holds no cuts.*.jsonl.gz"), std::string::npos);
 }
 
+TEST_F(TarSources, LhotseCutsThatCannotBeRead) {
+  for (int i = 0; i < 3; ++i)
+    folder_.write(fmt::format("recording.{:06}.tar", i), tar_member("a.wav", wav_) + tar_end());
+  std::filesystem::create_symlink("nowhere", folder_.path() / "cuts.000000.jsonl.gz");
+  std::filesystem::create_directory(folder_.path() / "cuts.000001.jsonl.gz");
+  std::filesystem::create_directory(folder_.path() / "cuts.000002.jsonl");
+  EXPECT_EQ(problem("."),
+            "cuts.000000.jsonl.gz: the manifest cannot be read: No such file or directory\n"
+            "cuts.000001.jsonl.gz: the manifest cannot be read: not a file\n"
+            "cuts.000002.jsonl: the manifest cannot be read: not a file");
+}
+
 // The same batches, bit for bit, whether the recordings are files or members of tars.
 TEST_F(TarSources, BatchesAreThoseOfTheSameRowsAsFiles) {
   USAM_NEEDS_SHARED();

@@ -37,7 +37,7 @@ std::shared_ptr<Manifest> Manifest::open_text(const ManifestConfig& config, std:
   IndexRequest request;
   request.files = files;
   request.reader = fmt::format("rows 1 {} {}", manifest->format_.dialect->name,
-                               manifest->format_.layout == RowLayout::kList ? "list" : "lines");
+                               manifest->format_.layout == RowLayout::kList ? "list 2" : "lines");
   request.build = [&](IndexBuilder& builder) { read_rows(*manifest->text_, manifest->format_, builder); };
   manifest->open_rows(std::move(request), options, seen, problems);
   seen.add(manifest);

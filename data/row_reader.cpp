@@ -120,25 +120,25 @@ class ListScanner {
     if (c != '{') return problem = fmt::format("element {} of the list is no map", elements_ + 1), std::nullopt;
     begin = position_;
     element_.clear();
-    int64_t depth = 0;
-    bool in_text = false;
-    do {
-      c = take();
-      if (c < 0) return problem = "the text ends before its list does; the file is cut off", std::nullopt;
-      element_ += static_cast<char>(c);
-      if (std::ssize(element_) > kMaxRow)
-        return problem = fmt::format("element {} of the list is longer than {} MiB", elements_ + 1, kMaxRow >> 20),
-               std::nullopt;
-      if (in_text && c == '\\') {
-        if ((c = take()) >= 0) element_ += static_cast<char>(c);
-      } else if (c == '"') {
-        in_text = !in_text;
-      } else if (!in_text) {
-        depth += (c == '{' || c == '[') - (c == '}' || c == ']');
-      }
-    } while (depth > 0);
+    const auto keep = [&](char byte) { return element_ += byte, std::ssize(element_) <= kMaxRow; };
+    if (!take_closed(0, keep)) {
+      problem = std::ssize(element_) > kMaxRow
+                    ? fmt::format("element {} of the list is longer than {} MiB", elements_ + 1, kMaxRow >> 20)
+                    : "the text ends before its list does; the file is cut off";
+      return std::nullopt;
+    }
     ++elements_;
     return element_;
+  }
+  // After the last element: what is wrong with what stands behind the list, or "".
+  std::string problem_behind() {
+    if (!take_closed(is_in_map_ ? 2 : 1, [](char) { return true; }))
+      return "the text ends behind its list, before the map around it does; the file is cut off";
+    if (skip_blanks() < 0) return "";
+    return fmt::format(
+        "further text follows behind the list (at byte {}), as if files had been joined; put all rows into one list, "
+        "or name each file as a manifest of its own",
+        position_);
   }
   int64_t position() const { return position_; }
 
@@ -149,6 +149,7 @@ class ListScanner {
     int c = skip_blanks();
     if (c == 0xef) take(), take(), take(), c = skip_blanks();  // a byte order mark
     if (c == '{') {
+      is_in_map_ = true;
       take();
       static constexpr std::string_view kName = "\"annotation\"";
       skip_blanks();
@@ -160,6 +161,24 @@ class ListScanner {
     }
     if (c != '[') return problem = "\"annotation\" must be a list", false;
     take();
+    return true;
+  }
+  // Takes bytes until no bracket is open, of `depth` that were open before and those among them. False where the text
+  // ends first, or `keep` takes no more.
+  template <class Keep>
+  bool take_closed(int64_t depth, const Keep& keep) {
+    bool in_text = false;
+    do {
+      int c = take();
+      if (c < 0 || !keep(static_cast<char>(c))) return false;
+      if (in_text && c == '\\') {
+        if ((c = take()) < 0 || !keep(static_cast<char>(c))) return false;
+      } else if (c == '"') {
+        in_text = !in_text;
+      } else if (!in_text) {
+        depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+      }
+    } while (depth > 0);
     return true;
   }
   int skip_blanks() {
@@ -185,7 +204,7 @@ class ListScanner {
   std::string block_, element_;
   size_t at_ = 0;
   int64_t position_ = 0, elements_ = 0;
-  bool is_in_list_ = false;
+  bool is_in_list_ = false, is_in_map_ = false;
 };
 
 void read_list(const RowText& text, const Dialect& dialect, IndexBuilder& builder) {
@@ -197,10 +216,9 @@ void read_list(const RowText& text, const Dialect& dialect, IndexBuilder& builde
     give(row, 0, builder);
     builder.progress(scanner.position(), text.size());
   }
-  if (!problem.empty())
-    builder.refuse(0, number + 1, problem);
-  else if (number == 0)
-    builder.refuse(0, 0, "the manifest holds no row");
+  if (!problem.empty()) return builder.refuse(0, number + 1, problem);
+  if (const std::string behind = scanner.problem_behind(); !behind.empty()) return builder.refuse(0, 0, behind);
+  if (number == 0) builder.refuse(0, 0, "the manifest holds no row");
 }
 
 const Dialect* dialect_of(std::string_view text) {

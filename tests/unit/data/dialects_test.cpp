@@ -266,6 +266,25 @@ TEST_F(Dialects, ListsHoldRowsOfAnyDialect) {
   EXPECT_EQ(all[1].line, 2);
 }
 
+TEST_F(Dialects, NothingStandsBehindAList) {
+  const auto message = [&](const std::string& text) { return test::message_of([&] { rows(text, {}, "m.json"); }); };
+  const std::string row = R"({"path": "a", "text": "b"})", list = "[" + row + "]", map = R"({"annotation": )" + list;
+  EXPECT_EQ(rows(list + " \r\n\t\n", {}, "m.json").size(), 1u);
+  EXPECT_EQ(rows(map + R"(, "made by": {"names": ["x", "]}\""]}} )" + "\n", {}, "m.json").size(), 1u);
+  const auto joined = [&](size_t bytes) {
+    return fmt::format(
+        "{}: further text follows behind the list (at byte {}), as if files had been joined; put all rows into one "
+        "list, or name each file as a manifest of its own",
+        at("m.json"), bytes);
+  };
+  EXPECT_EQ(message(list + "\n" + list), joined(list.size() + 1));
+  EXPECT_EQ(message(map + "}\n" + map + "}"), joined(map.size() + 2));
+  EXPECT_EQ(message(R"({"annotation": []})" + map + "}"), joined(18));
+  EXPECT_EQ(message(list + "}"), joined(list.size()));
+  EXPECT_EQ(message(map + R"(, "made by": "}")"),
+            at("m.json") + ": the text ends behind its list, before the map around it does; the file is cut off");
+}
+
 TEST_F(Dialects, AFormatThatIsNamedIsTaken) {
   ManifestConfig config;
   config.format = "slam";

@@ -167,7 +167,7 @@ void DataSet::read_into(Sample& sample, const Row& row, const Visit& visit, int6
 void DataSet::check_budget(const Row& row, const Clip& clip, int64_t rows) const {
   const Budget budget(config_.batch);
   RowSize size;
-  if (clip.is_misdeclared) size.seconds = clip.seconds;
+  if (clip.is_misdeclared || row.seconds < 0) size.seconds = clip.seconds;
   if (budget.has_tokens()) {
     const SampleLength length = plan_.length(row, clip.seconds);
     size.tokens = length.audio_tokens + length.text_tokens;

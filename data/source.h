@@ -28,10 +28,10 @@ struct Row {
   std::string prompt;                   // the row's own prompt, or empty: the task's
   std::vector<std::string> references;  // the label; several where the label holds TABs
   std::vector<std::string> tags;        // scored as mAP beside the task's own metric
-  double seconds = -1;                  // from the manifest, or read from the file's header when the source was opened
-  std::string extra;                    // what else the manifest says of it ("lang", "spk", ...): a JSON map, or empty
-  int64_t source = 0;                   // index of the manifest in the config's list
-  int64_t line = 0;                     // 1-based line in it
+  double seconds = -1;  // of the manifest, or of the file's header when the source was opened; -1: unknown
+  std::string extra;    // what else the manifest says of it ("lang", "spk", ...): a JSON map, or empty
+  int64_t source = 0;   // index of the manifest in the config's list
+  int64_t line = 0;     // 1-based line in it
 
   const AudioRef& audio() const { return audios.at(0); }
   AudioRef& audio() { return audios.at(0); }

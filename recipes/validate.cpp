@@ -39,9 +39,10 @@ std::string first_samples(const data::DataSet& set, const Recipe& recipe, const 
   for (int64_t b = 0; b < std::min<int64_t>(3, batch.size()); ++b) {
     const auto i = static_cast<size_t>(b);
     const auto row = set.source().row(batch.rows[i]);
-    const auto length = set.recipe_plan().length(row, std::min(row.seconds, set.limit().seconds));
+    const double seconds = set.source().seconds(batch.rows[i]);
+    const auto length = set.recipe_plan().length(row, std::min(seconds, set.limit().seconds));
     text += fmt::format("sample {}: {} {:.2f} s -> {} audio tokens, {} text tokens; label '{}'\n", row.key, row.task,
-                        row.seconds, length.audio_tokens, length.text_tokens,
+                        seconds, length.audio_tokens, length.text_tokens,
                         row.references.empty() ? "" : printable(row.references.front()));
     if (i >= shown.size()) continue;
     text += "  reads: " + printable(shown[i].text) + "\n  frames:";

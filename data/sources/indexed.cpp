@@ -81,7 +81,7 @@ Row IndexedSource::row_of(ManifestLine&& line, const Index& index, int64_t numbe
   row.prompt = line.prompt.empty() ? config_.prompt : std::move(line.prompt);
   row.references = split_references(line.label);
   row.tags = std::move(line.tags);
-  row.seconds = std::max(index.seconds(number), 0.0);
+  row.seconds = index.seconds(number);
   row.extra = std::move(line.extra);
   row.source = source_;
   row.line = index.line(number);

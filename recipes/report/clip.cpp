@@ -79,7 +79,8 @@ std::string file_link(const std::string& file, const std::string& folder) {
 
 std::string audio_link(const data::Row& row, const std::string& folder) {
   const data::AudioRef& audio = row.audio();
-  const std::string part = audio.is_part ? fmt::format("#t={:g},{:g}", audio.offset, audio.offset + row.seconds) : "";
+  std::string part = audio.is_part ? fmt::format("#t={:g}", audio.offset) : "";
+  if (audio.is_part && row.seconds > 0) part += fmt::format(",{:g}", audio.offset + row.seconds);
   return file_link(audio.path, folder) + part;
 }
 

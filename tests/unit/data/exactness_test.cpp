@@ -210,6 +210,30 @@ TEST_F(HardBudget, AClipThatTheManifestMakesShortIsSkipped) {
                 "more than data.batch.seconds = 1. Mend or remove it, or set data.on_error to skip");
 }
 
+// Clips of unknown length, such as on a share that is not mounted yet when the data are opened.
+TEST_F(HardBudget, ClipsThatOnlyComeAfterTheStartAreRead) {
+  const auto row = [](const std::string& name) {
+    return fmt::format(R"({{"key": "{}", "wav": "{}.wav", "label": "x", "task": "ASR"}})", name, name) + "\n";
+  };
+  DataConfig config = small_config();
+  config.batch = {.seconds = 2};
+  const auto set =
+      std::make_shared<DataSet>(Manifest::open(folder_.write("m.jsonl", row("late") + row("later"))), small_plan(),
+                                config, Use{7, false}, std::make_shared<SkipList>(1, nullptr));
+  write_wav(folder_, "late.wav", tone(0.5, 300));
+  write_wav(folder_, "later.wav", tone(1.5, 300));
+  Loader loader(set, {});
+  const auto batch = loader.next();
+  ASSERT_TRUE(batch && !loader.next());
+  EXPECT_EQ(batch->keys, std::vector<std::string>{"late"});
+  EXPECT_NEAR(batch->audio_seconds, 0.5, 1e-3);
+  EXPECT_EQ(loader.counts().misdeclared, 0);
+  ASSERT_EQ(batch->skipped.size(), 1u);
+  EXPECT_EQ(batch->skipped[0].reason,
+            "it has 1.50 s, not what the manifest says, and 2 rows of its micro-batch make that more than "
+            "data.batch.seconds = 2");
+}
+
 // Each row has 12 audio tokens and a token a byte; b, which is longer than its manifest says, has 50.
 TEST_F(HardBudget, ASequenceAboveTheTokensIsSkipped) {
   DataConfig config = small_config();

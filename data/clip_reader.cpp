@@ -23,7 +23,9 @@ torch::Tensor padded_to(const torch::Tensor& samples, int64_t size) {
 class FileReader final : public ClipReader {
  public:
   FileReader(const DataPlan& plan, const ClipOptions& options)
-      : options_(options), augmenter_(options.augment, options.report), min_seconds_(plan.min_seconds) {
+      : options_(options),
+        augmenter_(options.augment, options.report, options.index_dir),
+        min_seconds_(plan.min_seconds) {
     for (const Stream& stream : plan.streams) {
       auto front_end = make_front_end(stream.front_end);
       const double longest = options.windows ? options.windows->seconds : options.max_seconds;
@@ -164,6 +166,7 @@ Clip read_silence(const DataPlan& plan, const ClipOptions& options) {
 ClipOptions clip_options(const DataConfig& config) {
   const LengthLimit limit = length_limit(config);
   ClipOptions options{limit.seconds, limit.policy == LongAudio::kTruncate, config.augment};
+  options.index_dir = config.index_dir.value;
   if (config.window) options.windows = WindowOptions{config.max_seconds, config.window->overlap};
   return options;
 }

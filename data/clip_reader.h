@@ -41,6 +41,7 @@ struct ClipOptions {
   AugmentConfig augment;                            // its wave part; SpecAugment comes after the cache
   std::function<void(const Skipped&)> report = {};  // gets recordings of `augment` that are of no use, from any thread
   std::optional<WindowOptions> windows = {};
+  std::string index_dir = "";  // of the manifests of `augment`: data.index_dir
 };
 // How a data set with this config reads a clip.
 ClipOptions clip_options(const DataConfig& config);

@@ -23,10 +23,11 @@ bool is_drawn(const Config& config, const std::string& task, DrawKey key) {
 
 }  // namespace
 
-Augmenter::Augmenter(const AugmentConfig& config, Recordings::Report report) : config_(config) {
+Augmenter::Augmenter(const AugmentConfig& config, Recordings::Report report, const std::string& index_dir)
+    : config_(config) {
   const auto cache = std::make_shared<WaveCache>(config.recordings_memory);
   const auto open = [&](const std::string& option, const Path& manifest) {
-    return std::make_shared<const Recordings>("data.augment." + option, manifest.value, cache, report);
+    return std::make_shared<const Recordings>("data.augment." + option, manifest.value, cache, report, index_dir);
   };
   if (config.reverb) rooms_ = open("reverb", config.reverb->manifest);
   for (const auto& [name, mixes] : {std::pair("noise", &config.noise), {"music", &config.music}}) {

@@ -27,8 +27,9 @@ struct Crop {
 // Thread-safe.
 class Augmenter {
  public:
-  // Opens the manifests of recordings; `report` gets those that turn out to be of no use. UserError as of Recordings.
-  Augmenter(const AugmentConfig& config, Recordings::Report report);
+  // Opens the manifests of recordings, with their indices in `index_dir` (data.index_dir); `report` gets those that
+  // turn out to be of no use. UserError as of Recordings.
+  Augmenter(const AugmentConfig& config, Recordings::Report report, const std::string& index_dir = "");
 
   // Drawn before a clip is decoded: a crop, from anywhere in the row's recording, `max_seconds` long at most once it is
   // played at its speed. Nothing where none is drawn or where the row is no longer than it.

@@ -44,9 +44,10 @@ audio::Audio WaveCache::get(const std::string& key, const std::function<audio::A
   return audio;
 }
 
-Recordings::Recordings(std::string option, const std::string& manifest, std::shared_ptr<WaveCache> cache, Report report)
+Recordings::Recordings(std::string option, const std::string& manifest, std::shared_ptr<WaveCache> cache, Report report,
+                       const std::string& index_dir)
     : option_(std::move(option)),
-      source_(open_manifests({{.path = {manifest}, .task = "recording"}})),
+      source_(open_manifests({{.path = {manifest}, .task = "recording"}}, {.index_dir = index_dir})),
       cache_(std::move(cache)),
       report_(std::move(report)) {
   require_some();

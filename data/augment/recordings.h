@@ -41,8 +41,10 @@ class Recordings {
   using Report = std::function<void(const Skipped&)>;
 
   // `option`: the config's key, for messages. `report` gets each recording that turns out to be of no use, once, from
-  // any thread. UserError: a manifest that cannot be used, or whose first recordings cannot be read, not one of them.
-  Recordings(std::string option, const std::string& manifest, std::shared_ptr<WaveCache> cache, Report report);
+  // any thread. `index_dir`: data.index_dir. UserError: a manifest that cannot be used, or whose first recordings
+  // cannot be read, not one of them.
+  Recordings(std::string option, const std::string& manifest, std::shared_ptr<WaveCache> cache, Report report,
+             const std::string& index_dir = "");
 
   // (n) float32 at `rate` Hz: a random stretch of a random recording, which is looped with crossfades of 20 ms where it
   // is shorter. A recording that cannot be read gives its place to another; undefined where eight of eight cannot.

@@ -192,6 +192,26 @@ TEST_F(RecordingsTest, UnusableOnesAreListedOnceAndGiveTheirPlaceToOthers) {
                 ": the audio file does not exist");
 }
 
+TEST_F(RecordingsTest, TheirIndicesLieWhereTheConfigSays) {
+  write_wav(folder_, "n.wav", values(white(1600, 14)));
+  DataConfig config = small_config();
+  config.index_dir.value = (folder_.path() / "indices").string();
+  const auto many = [&](const std::string& name) {
+    std::string text;
+    for (int64_t i = 0; i <= kMinStoredRows; ++i) text += line(fmt::format("n{}", i), "n.wav", 0.1);
+    return folder_.write(name, text);
+  };
+  config.augment.noise = {mix(many("noise.jsonl"), 10)};
+  config.augment.reverb = ReverbConfig{{many("rooms.jsonl")}, 1, {}};
+  const DataSet set(Manifest::open(manifest("m.jsonl", {{"n.wav", 0.1}})), small_plan(), config, {7, true});
+  const auto indices = [](const std::filesystem::path& folder) {
+    return std::ranges::count_if(std::filesystem::directory_iterator(folder),
+                                 [](const auto& file) { return file.path().extension() == ".usam-index"; });
+  };
+  EXPECT_EQ(indices(folder_.path() / "indices"), 2);
+  EXPECT_EQ(indices(folder_.path()), 0);
+}
+
 TEST(WaveCacheTest, KeepsTheLastUsedWithinItsBounds) {
   WaveCache cache(1);  // two of 100,000 samples
   int decoded = 0;

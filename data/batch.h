@@ -54,7 +54,6 @@ struct Batch {
   std::vector<std::string> keys;
   std::vector<int64_t> rows;  // index of each sample in its source
   Cursor cursor;              // of this micro-batch
-  int64_t epoch_size = 0;     // micro-batches of this epoch over all ranks
   double audio_seconds = 0;
   std::map<std::string, BatchField> fields;
   std::vector<Skipped> skipped;         // its samples that could not be used

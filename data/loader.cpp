@@ -67,7 +67,6 @@ void Loader::start_threads(int64_t count) {
 std::shared_ptr<Loader::Slot> Loader::make_slot() {
   auto slot = std::make_shared<Slot>();
   slot->batch.cursor = {slice_.start.epoch, next_index_, slice_.start.phase};
-  slot->batch.epoch_size = plan_->size();
   if (next_index_ < plan_->size()) slot->visits = plan_->micro_batch(next_index_);
   slot->samples.resize(slot->visits.size());
   slot->is_loaded.resize(slot->visits.size());

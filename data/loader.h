@@ -37,7 +37,7 @@ struct LoadCounts {
 // equally many: one whose turn lies beyond the epoch's end gets a batch without samples.
 class Loader {
  public:
-  // UserError: a cursor beyond the epoch's end (the data changed since it was saved), and what plan_epoch refuses.
+  // UserError: a cursor beyond the epoch's end (the data changed since it was saved), and what Planner refuses.
   Loader(std::shared_ptr<const DataSet> data, Slice slice);
   ~Loader();
   Loader(const Loader&) = delete;

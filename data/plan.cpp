@@ -63,9 +63,4 @@ std::shared_ptr<const EpochPlan> Planner::plan(int64_t epoch, int64_t phase) con
   return std::make_shared<OrderedPlan>(source_, options_, weights, key, too_long);
 }
 
-std::shared_ptr<const EpochPlan> plan_epoch(std::shared_ptr<const Source> source, const PlanOptions& options,
-                                            int64_t epoch) {
-  return Planner(std::move(source), options).plan(epoch);
-}
-
 }  // namespace usam::data

@@ -74,8 +74,4 @@ class Planner {
   std::vector<int64_t> kept_, too_long_;  // rows of each share
 };
 
-// Planner(source, options).plan(epoch), without keeping the source.
-std::shared_ptr<const EpochPlan> plan_epoch(std::shared_ptr<const Source> source, const PlanOptions& options,
-                                            int64_t epoch);
-
 }  // namespace usam::data

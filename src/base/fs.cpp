@@ -119,13 +119,4 @@ void rename_synced(const std::string& from, const std::string& to) {
   if (folder_of(from) != folder_of(to)) sync_folder(folder_of(from));
 }
 
-int64_t free_bytes(const std::string& path) {
-  std::filesystem::path at = std::filesystem::absolute(path);
-  std::error_code error;
-  while (!std::filesystem::exists(at, error) && at.has_relative_path()) at = at.parent_path();
-  auto space = std::filesystem::space(at, error);
-  if (error) user_error("Cannot tell the free space of '{}': {}.", at.string(), error.message());
-  return static_cast<int64_t>(space.available);
-}
-
 }  // namespace usam

@@ -19,7 +19,5 @@ void sync_folder(const std::string& path);
 // Renames a file or folder in one step and syncs the folders concerned. A folder is only put where nothing is, or over
 // an empty one.
 void rename_synced(const std::string& from, const std::string& to);
-// Bytes that may still be written to the file system that holds `path` (or its nearest ancestor that exists).
-int64_t free_bytes(const std::string& path);
 
 }  // namespace usam

@@ -85,12 +85,6 @@ TEST(Files, SyncNeedsWhatItSyncs) {
   EXPECT_EQ(message_of([&] { sync_file(gone); }), "Cannot open '" + gone + "': No such file or directory.");
 }
 
-TEST(Files, FreeSpaceOfAFolderThatIsNotThereYet) {
-  TemporaryFolder folder;
-  EXPECT_GT(free_bytes(folder.path().string()), 0);
-  EXPECT_GT(free_bytes((folder.path() / "run" / "new").string()), 0);
-}
-
 TEST(Hash, KnownDigests) {
   EXPECT_EQ(sha256_text(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(sha256_text("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

@@ -12,6 +12,7 @@ namespace usam::data {
 namespace {
 
 using test_support::Lengths;
+using test_support::plan_epoch;
 
 std::vector<double> random_lengths(int64_t count, uint64_t seed) {
   std::vector<double> seconds;

@@ -10,6 +10,7 @@
 
 #include "data/data_set.h"
 #include "data/manifest.h"
+#include "data/plan.h"
 #include "src/base/error.h"
 #include "tests/support.h"
 
@@ -62,6 +63,11 @@ class Lengths final : public Source {
  private:
   std::vector<double> seconds_;
 };
+
+inline std::shared_ptr<const EpochPlan> plan_epoch(std::shared_ptr<const Source> source, const PlanOptions& options,
+                                                   int64_t epoch) {
+  return Planner(std::move(source), options).plan(epoch);
+}
 
 // A recipe's view: a mel and a wave stream, the label as bytes.
 inline DataPlan small_plan() {

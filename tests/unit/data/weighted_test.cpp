@@ -8,6 +8,7 @@ namespace usam::data {
 namespace {
 
 using test_support::Lengths;
+using test_support::plan_epoch;
 
 std::shared_ptr<const Source> lengths(int64_t count, double first, double step = 1) {
   std::vector<double> seconds;

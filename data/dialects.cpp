@@ -12,11 +12,6 @@ std::optional<std::string> finish(RowFields& fields, ManifestLine& line, bool wi
   return std::nullopt;
 }
 
-// Where a text says nothing of the recording's place, the recording comes first, as in the projects that write so.
-std::string with_slot(const std::string& prompt) {
-  return prompt.empty() || prompt.find("<audio>") != std::string::npos ? prompt : "<audio>" + prompt;
-}
-
 // SLAM-LLM: {key, source, target, prompt?} and, for several tasks, {key, task, path, target}. A prompt like "<ASR>"
 // names a task.
 std::optional<std::string> read_slam(const Json& row, ManifestLine& line, bool with_extra) {
@@ -87,6 +82,10 @@ std::string derived_key(const ManifestLine& line) {
   if (line.offset >= 0) key += fmt::format("@{}", line.offset);
   if (line.offset >= 0 && line.seconds >= 0) key += fmt::format("+{}", line.seconds);
   return key;
+}
+
+std::string with_slot(const std::string& prompt) {
+  return prompt.empty() || prompt.find("<audio>") != std::string::npos ? prompt : "<audio>" + prompt;
 }
 
 const std::vector<Dialect>& dialects() {

@@ -34,17 +34,6 @@ int nameless_file(const std::string& folder) {
   return named;
 }
 
-bool write_all(int file, const char* bytes, size_t count) {
-  while (count > 0) {
-    const ssize_t written = write(file, bytes, std::min<size_t>(count, 1 << 30));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes += written;
-    count -= static_cast<size_t>(written);
-  }
-  return true;
-}
-
 }  // namespace
 
 Spool::~Spool() {
@@ -62,7 +51,7 @@ void Spool::use_folder(const std::string& folder) {
 
 void Spool::flush() {
   is_zero_ = is_zero_ && is_all_zero(pending_.data(), pending_.size());
-  if (write_all(file_, pending_.data(), pending_.size())) {
+  if (write_all(file_, pending_)) {
     written_ += pending_.size();
     pending_.clear();
     return;

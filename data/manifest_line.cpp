@@ -12,16 +12,6 @@ namespace {
 
 constexpr std::array<std::string_view, 8> kNames = {"key", "wav", "label", "task", "dur", "offset", "tags", "prompt"};
 
-std::vector<std::string> split_tags(std::string_view text) {
-  std::vector<std::string> tags;
-  while (true) {
-    const auto comma = text.find(',');
-    if (const auto tag = trim(text.substr(0, comma)); !tag.empty()) tags.emplace_back(tag);
-    if (comma == std::string_view::npos) return tags;
-    text.remove_prefix(comma + 1);
-  }
-}
-
 // Receives the parser's events; nothing below the known names is kept, so that depth and size of the rest do not
 // matter.
 class LineHandler {
@@ -150,6 +140,16 @@ std::optional<std::string> parse_manifest_line(std::string_view text, ManifestLi
     line.extra = row.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
   return std::nullopt;
+}
+
+std::vector<std::string> split_tags(std::string_view text) {
+  std::vector<std::string> tags;
+  while (true) {
+    const auto comma = text.find(',');
+    if (const auto tag = trim(text.substr(0, comma)); !tag.empty()) tags.emplace_back(tag);
+    if (comma == std::string_view::npos) return tags;
+    text.remove_prefix(comma + 1);
+  }
 }
 
 std::vector<std::string> split_references(const std::string& label) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "data/dialects.h"
 #include "data/json_row.h"
 #include "data/sources/webdataset.h"
 #include "src/base/error.h"
@@ -47,18 +48,14 @@ std::string label_of(RowFields& fields, const std::string& name) {
 }
 
 std::vector<std::string> tags_of(RowFields& fields) {
-  std::vector<std::string> tags;
   const Json& value = fields.value("tags");
-  const auto add = [&](std::string_view tag) {
-    if (!is_blank(tag)) tags.emplace_back(trim(tag));
-  };
-  if (value.is_string()) {
-    std::string_view rest = value.get_ref<const std::string&>();
-    for (size_t comma; (comma = rest.find(',')) != std::string_view::npos; rest.remove_prefix(comma + 1))
-      add(rest.substr(0, comma));
-    add(rest);
-  } else if (value.is_array() && std::ranges::all_of(value, [](const Json& one) { return one.is_string(); })) {
-    for (const Json& one : value) add(one.get_ref<const std::string&>());
+  if (value.is_string()) return split_tags(value.get_ref<const std::string&>());
+  std::vector<std::string> tags;
+  if (value.is_array() && std::ranges::all_of(value, [](const Json& one) { return one.is_string(); })) {
+    for (const Json& one : value) {
+      const auto& tag = one.get_ref<const std::string&>();
+      if (!is_blank(tag)) tags.emplace_back(trim(tag));
+    }
   } else if (!value.is_null()) {
     fields.refuse("'tags' must be a list of texts or one text");
   }
@@ -71,9 +68,7 @@ std::optional<std::string> read_json(const std::string& text, ManifestLine& row)
   RowFields fields(all);
   row.key = fields.optional_text("key");
   row.task = fields.optional_text("task");
-  row.prompt = fields.optional_text("prompt");
-  // Where a prompt says nothing of the recording's place, the recording comes first, as in manifests (dialects.cpp).
-  if (!row.prompt.empty() && row.prompt.find("<audio>") == std::string::npos) row.prompt.insert(0, "<audio>");
+  row.prompt = with_slot(fields.optional_text("prompt"));
   const double duration = fields.seconds("duration"), dur = fields.seconds("dur");
   row.seconds = duration >= 0 ? duration : dur;
   row.label = label_of(fields, "label");

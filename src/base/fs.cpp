@@ -43,17 +43,6 @@ std::string folder_of(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-bool write_all(int descriptor, const std::string& bytes) {
-  size_t done = 0;
-  while (done < bytes.size()) {
-    ssize_t count = ::write(descriptor, bytes.data() + done, bytes.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return false;
-    done += static_cast<size_t>(count);
-  }
-  return true;
-}
-
 void sync_path(const std::string& path, int flags) {
   Descriptor descriptor(path, flags);
   if (!descriptor.is_open()) user_error("Cannot open '{}': {}.", path, reason());
@@ -72,6 +61,16 @@ int64_t read_at(int file, void* to, int64_t count, int64_t at) {
     done += got;
   }
   return done;
+}
+
+bool write_all(int file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return true;
 }
 
 std::string read_file(const std::string& path) {

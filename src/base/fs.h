@@ -3,11 +3,14 @@
 // system's reason.
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace usam {
 
 // As many of an open file's bytes from `at` on as are there, up to `count`; -1, with errno, where the disk fails.
 int64_t read_at(int file, void* to, int64_t count, int64_t at);
+// Writes all of the bytes to an open file; false, with errno, where the disk fails.
+bool write_all(int file, std::string_view bytes);
 // The bytes of a file.
 std::string read_file(const std::string& path);
 // Writes a sibling, syncs it and renames it over `path`: readers see the old bytes or the new ones, never a part.

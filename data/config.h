@@ -1,5 +1,5 @@
 #pragma once
-// The `data:` map of a config (architecture.md section 3).
+// The `data:` map of a config: where rows come from, what a micro-batch holds, what is done to clips.
 #include <cstdint>
 #include <map>
 #include <optional>

@@ -9,20 +9,20 @@
 #include <fstream>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/io/atomic_file.h"
 
 namespace usam::io {
 namespace {
 
-// The size of the file up to the end of its last whole line; reads from the back.
-off_t whole_lines(int descriptor) {
-  off_t end = lseek(descriptor, 0, SEEK_END);
+// The size of the file up to the end of its last whole line, or -1 where it cannot be read; reads from the back.
+off_t whole_lines(int descriptor, off_t end) {
   char block[4096];
   while (end > 0) {
     const off_t begin = std::max<off_t>(0, end - static_cast<off_t>(sizeof block));
-    const ssize_t count = pread(descriptor, block, static_cast<size_t>(end - begin), begin);
-    if (count <= 0) break;
-    for (ssize_t i = count; i > 0; --i)
+    errno = EIO;  // where less is there than its size says
+    if (read_at(descriptor, block, end - begin, begin) != end - begin) return -1;
+    for (off_t i = end - begin; i > 0; --i)
       if (block[i - 1] == '\n') return begin + i;
     end = begin;
   }
@@ -34,11 +34,11 @@ off_t whole_lines(int descriptor) {
 JsonLinesWriter::JsonLinesWriter(const std::string& path) : path_(path) {
   descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (descriptor_ < 0) user_error("{}: cannot open the file: {}", path, std::strerror(errno));
-  const off_t size = lseek(descriptor_, 0, SEEK_END), whole = whole_lines(descriptor_);
-  if (whole < size && ftruncate(descriptor_, whole) != 0) {
+  const off_t size = lseek(descriptor_, 0, SEEK_END), whole = whole_lines(descriptor_, size);
+  if (whole < 0 || (whole < size && ftruncate(descriptor_, whole) != 0)) {
     const int error = errno;
     close(descriptor_);
-    user_error("{}: cannot cut the file: {}", path, std::strerror(error));
+    user_error("{}: cannot {} the file: {}", path, whole < 0 ? "read" : "cut", std::strerror(error));
   }
 }
 
@@ -90,3 +90,4 @@ int64_t cut_after(const std::string& path, const std::function<bool(const Json&)
 }
 
 }  // namespace usam::io
+  if (stream.bad()) user_error("{}: cannot read the file: {}", path, std::strerror(EIO));

@@ -1,5 +1,12 @@
 #include "src/io/jsonl.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstddef>
 #include <limits>
 
 #include "src/base/error.h"
@@ -33,6 +40,29 @@ TEST(JsonLines, CutsATornLastLineBeforeItAppends) {
   const std::string torn = folder.write("b.jsonl", "{\"st");
   JsonLinesWriter(torn).write({{"step", 2}});
   EXPECT_EQ(content(torn), "{\"step\":2}\n");
+}
+
+// From now on this process' disk fails under pread, as far as the kernel lets it be so.
+bool reads_fail() {
+  sock_filter rules[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pread64, 0, 1),
+                         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
+                         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  sock_fprog program{4, rules};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+TEST(JsonLines, AFileThatCannotBeReadIsLeftAsItIs) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const test::TemporaryFolder folder;
+  const std::string text = "{\"step\":1}\n{\"st", path = folder.write("a.jsonl", text);
+  const auto open = [&] {
+    const std::string expected = path + ": cannot read the file: Input/output error";
+    if (!reads_fail()) _exit(77);
+    _exit(test::message_of([&] { JsonLinesWriter writer(path); }) == expected && content(path) == text ? 0 : 1);
+  };
+  const auto is_fine = [](int status) { return WIFEXITED(status) && WEXITSTATUS(status) % 77 == 0; };
+  EXPECT_EXIT(open(), is_fine, "");
 }
 
 TEST(JsonLines, NamesAPathThatItCannotOpen) {

@@ -72,6 +72,14 @@ int64_t cut_after(const std::string& path, const std::function<bool(const Json&)
     return 0;
   }
   AtomicFile kept(path);
+  // A row whose `keep` throws is somebody else's.
+  const auto is_kept = [&](const Json& row, int64_t number) {
+    try {
+      return keep(row);
+    } catch (const Json::exception& e) {
+      user_error("{}:{}: the line is not a row of this file ({}); remove or mend it", path, number, e.what());
+    }
+  };
   int64_t dropped = 0, number = 0;
   for (std::string line; std::getline(stream, line);) {
     ++number;
@@ -79,15 +87,15 @@ int64_t cut_after(const std::string& path, const std::function<bool(const Json&)
     const Json row = Json::parse(line, nullptr, false);
     if (is_whole && row.is_discarded())
       user_error("{}:{}: the line is not valid JSON; remove or mend it", path, number);
-    if (is_whole && keep(row)) {
+    if (is_whole && is_kept(row, number)) {
       kept.write(line + "\n");
     } else {
       ++dropped;
     }
   }
+  if (stream.bad()) user_error("{}: cannot read the file: {}", path, std::strerror(EIO));
   if (dropped > 0) kept.commit();
   return dropped;
 }
 
 }  // namespace usam::io
-  if (stream.bad()) user_error("{}: cannot read the file: {}", path, std::strerror(EIO));

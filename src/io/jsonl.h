@@ -29,7 +29,8 @@ class JsonLinesWriter {
 
 // Keeps the rows of a JSON lines file for which `keep` is true, and drops a last line without its end; the rewrite is
 // whole or absent. Returns the number of rows dropped (0 for an absent file). Used on resume to cut metrics.jsonl to
-// the checkpoint's step. UserError with file and line for a row that is not JSON.
+// the checkpoint's step. UserError with file and line for a row that is not JSON, or that `keep`
+// cannot read (Json::exception).
 int64_t cut_after(const std::string& path, const std::function<bool(const Json&)>& keep);
 
 }  // namespace usam::io

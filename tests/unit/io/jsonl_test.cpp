@@ -98,5 +98,20 @@ TEST(CutAfter, NamesALineThatIsNotJsonAndLeavesTheFile) {
   EXPECT_EQ(content(path), text);
 }
 
+TEST(CutAfter, NamesALineThatIsNoRowOfTheFileAndLeavesTheFile) {
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"{}", "[json.exception.out_of_range.403] key 'step' not found"},
+      {"5", "[json.exception.type_error.304] cannot use at() with number"},
+      {R"({"step":"x"})", "[json.exception.type_error.302] type must be number, but is string"}};
+  for (const auto& [row, reason] : rows) {
+    const test::TemporaryFolder folder;
+    const std::string text = "{\"step\":3}\n" + row + "\n", path = folder.write("a.jsonl", text);
+    EXPECT_EQ(test::message_of([&] { cut_after(path, until_two); }),
+              path + ":2: the line is not a row of this file (" + reason + "); remove or mend it");
+    EXPECT_THROW(cut_after(path, until_two), UserError);
+    EXPECT_EQ(content(path), text);
+  }
+}
+
 }  // namespace
 }  // namespace usam::io

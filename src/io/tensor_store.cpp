@@ -209,6 +209,7 @@ void TensorStore::write(const std::string& path) {
   if (!is_closed_) log::warn("{}. The cache takes nothing more; training goes on without it", reason);
   is_closed_ = true;
   collected_.clear();
+  collected_bytes_ = 0;
 }
 
 int64_t TensorStore::bytes() const {

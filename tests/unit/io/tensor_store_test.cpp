@@ -258,12 +258,15 @@ TEST(TensorStore, AFullDiskIsToldOnceAndEndsNothing) {
   setrlimit(RLIMIT_FSIZE, &small);
   std::string log = logged([&] {
     TensorStore store(folder.path().string(), "kind", 1);
+    const int64_t bytes = store.bytes();
     for (int64_t i = 1; i < 4; ++i) {
       store.put(std::to_string(i), {torch::zeros({5000}), ""});
+      store.put("and " + std::to_string(i), {torch::zeros({5000}), ""});  // while the first is being written
       store.refresh();
     }
     expect_value(store, 0);
     EXPECT_EQ(store.size(), 1);
+    EXPECT_EQ(store.bytes(), bytes);
   });
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);

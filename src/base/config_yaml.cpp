@@ -33,6 +33,11 @@ bool is_leaf(const ConfigNode& node) {
   return !(node.is_map() && !node.entries.empty()) && !(node.is_list() && !node.items.empty());
 }
 
+// Whether help shows it whole as a default: a leaf, or a list of them. Of other lists and maps it has lines.
+bool is_shown_whole(const ConfigNode& node) {
+  return is_leaf(node) || (node.is_list() && std::ranges::all_of(node.items, is_leaf));
+}
+
 const ConfigNode* child_of(const ConfigNode* node, const std::string& name, size_t index) {
   if (!node) return nullptr;
   if (node->is_list()) return index < node->items.size() ? &node->items[index] : nullptr;
@@ -118,7 +123,7 @@ void HelpWriter::write(const std::string& key, Fields& fields, const std::string
     std::string facts = field.type;
     if (field.is_required) {
       facts += ", required";
-    } else if (is_leaf(value)) {
+    } else if (is_shown_whole(value)) {
       facts += ", default " + to_flow_yaml(value);
     }
     if (field.is_resumable) facts += ", may change on resume";

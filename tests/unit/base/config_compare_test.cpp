@@ -137,5 +137,27 @@ TEST(ConfigHelp, NamesTypeDefaultAndMeaning) {
             "second.clip (number or null, default 1.0): largest gradient norm\n");
 }
 
+struct Lists {
+  std::vector<double> betas = {0.9, 0.999};
+  std::vector<std::string> targets = {"q_proj", "v_proj"};
+  std::vector<TrainFile> files = {{{"/a"}, 1}};
+};
+void describe(Fields& f, Lists& c) {
+  f("betas", c.betas, "two numbers");
+  f("targets", c.targets, "layers").resumable();
+  f("files", c.files, "manifests");
+}
+
+// What stands in a list of maps has lines of its own.
+TEST(ConfigHelp, ShowsListsOfValuesWhole) {
+  Lists config;
+  EXPECT_EQ(help_text(config),
+            "betas (list of number, default [0.9, 0.999]): two numbers\n"
+            "targets (list of text, default [q_proj, v_proj], may change on resume): layers\n"
+            "files (list of map): manifests\n"
+            "files.N.path (path, required): manifest\n"
+            "files.N.weight (number, default 1.0, may change on resume): how often its rows are drawn\n");
+}
+
 }  // namespace
 }  // namespace usam::test

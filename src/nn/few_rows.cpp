@@ -160,6 +160,7 @@ void multiply(const Reader& weight, const Rows& rows) {
 
 bool can_take_few_rows(const torch::Tensor& x, const StoredWeight& weight) {
   if (!x.is_cpu() || x.scalar_type() != torch::kFloat || weight.inputs == 0) return false;
+  if (x.size(-1) != weight.inputs) return false;  // torch says so in its words
   if (x.numel() > kFewRows * weight.inputs) return false;
   if (weight.store == WeightStore::kNf4) return weight.inputs % kLanes == 0;
   if (weight.scales.defined()) return true;

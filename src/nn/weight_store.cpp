@@ -85,7 +85,7 @@ torch::Tensor product(const torch::Tensor& x, const StoredWeight& weight, const 
   if (weight.store == WeightStore::kInt8Dynamic && can_multiply_codes(x_MI, weight))
     return product_of_codes(x_MI, weight, bias_O).view(sizes);
   const auto bias = bias_O.defined() ? bias_O.to(x.scalar_type()) : bias_O;
-  if (can_take_few_rows(x_MI, weight)) return product_of_few_rows(x, weight, bias);
+  if (can_take_few_rows(x_MI, weight)) return product_of_few_rows(x_MI, weight, bias).view(sizes);
   if (is_native_bfloat16(x, weight)) return product_of_bfloat16(x_MI, weight, bias).view(sizes);
   const auto rows_MI = in_bfloat16(x_MI, weight);
   if (is_in_panels(rows_MI)) return product_in_panels(rows_MI, weight, bias).view(sizes);

@@ -65,6 +65,21 @@ TEST(FewRows, TakesNoManyRowsNorOtherTypes) {
   EXPECT_FALSE(can_take_few_rows(torch::randn({1, 32}, torch::kDouble), weight));
 }
 
+TEST(FewRows, RowsOfAnotherWidthAreRefused) {
+  const c10::InferenceMode inference;
+  const auto plain_OI = torch::randn({8, 64});
+  EXPECT_FALSE(can_take_few_rows(torch::randn({2, 128}), store_weight(plain_OI, WeightStore::kPlain)));
+  for (const int64_t width : {32, 128}) {
+    const auto x = torch::randn({2, width});
+    EXPECT_THROW(nn::linear(x, plain_OI, {}), c10::Error) << width;
+    for (const auto store : kStores) {
+      Linear layer(64, 8);
+      layer->keep(plain_OI, store);
+      EXPECT_THROW(layer->product(x), c10::Error) << width;
+    }
+  }
+}
+
 TEST(FewRows, LinearLayersTakeThemInInferenceModeOnly) {
   torch::manual_seed(5);
   Linear layer(40, 9);

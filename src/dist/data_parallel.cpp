@@ -33,6 +33,7 @@ class Ddp : public DataParallel {
   }
   void expect_last_backward() override { sum_->expect_last_backward(); }
   void finish() override { sum_->finish(); }
+  int64_t held_bytes() const override { return sum_->held_bytes(); }
   NamedParameters host_values() override {
     NamedParameters values;
     if (ranks_->rank() != 0) return values;
@@ -67,6 +68,12 @@ class Zero1 final : public Ddp {
   }
 
   bool is_shared() const override { return ranks_->world() > 1; }
+
+  // The pieces' gradients are views, which would keep the whole ones.
+  void clear_gradients() override {
+    Ddp::clear_gradients();
+    for (Piece& piece : pieces_) piece.values.mutable_grad() = torch::Tensor();
+  }
 
   void finish() override {
     Ddp::finish();

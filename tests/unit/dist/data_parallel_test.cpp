@@ -170,6 +170,25 @@ TEST(DataParallel, FetchesInTheTypeOfAutocast) {
   EXPECT_GT(apart, 1e-4);  // bf16 was at work
 }
 
+// What a step's gradients took is free while the next step computes its own.
+TEST(DataParallel, ClearedGradientsAreFree) {
+  for (const Strategy strategy : {Strategy::kDdp, Strategy::kZero1, Strategy::kFsdp}) {
+    Model model;
+    const NamedParameters trained = model->trained();
+    const auto parallel = distribute(*model, trained, torch::kCPU, single_rank(), strategy);
+    parallel->enter();
+    parallel->expect_last_backward();
+    model->loss(micro_batch(0, 0)).backward();
+    parallel->finish();
+    parallel->leave();
+    std::vector<c10::weak_intrusive_ptr<c10::StorageImpl>> storages;
+    for (const Piece& piece : parallel->pieces())
+      storages.emplace_back(piece.values.grad().storage().getWeakStorageImpl());
+    parallel->clear_gradients();
+    for (const auto& storage : storages) EXPECT_TRUE(storage.expired()) << static_cast<int>(strategy);
+  }
+}
+
 TEST(DataParallel, PiecesCoverEveryParameterOnce) {
   for (const Strategy strategy : {Strategy::kDdp, Strategy::kZero1, Strategy::kFsdp}) {
     const auto ranks = thread_ranks(3);

@@ -85,7 +85,12 @@ Heartbeat::~Heartbeat() {
   }
   changed_.notify_all();
   speaker_.join();
-  if (!loss_) try {
+  bool is_well = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_well = !loss_;
+  }
+  if (is_well) try {
       const Post::View mine = post_.view();
       const Sign sign = {mine.operations, false, true, 0, 0, mine.activity.text()};
       write(*board_, keys_[static_cast<size_t>(seat_.rank)], sign.dump(beats_));

@@ -31,7 +31,7 @@ void init_parameters(torch::nn::Module& module, DrawKey key, const InitRule& rul
 
 void scratch_rule(const std::string& path, torch::Tensor& parameter, torch::Generator& generator, double scale) {
   if (parameter.dim() > 1) {
-    const bool is_table = path.find("embed_") != std::string::npos || path.find("_embed") + 6 == path.size();
+    const bool is_table = path.find("embed_") != std::string::npos || path.ends_with("_embed");
     const auto fan_in = static_cast<double>(parameter.numel() / parameter.size(0));
     parameter.normal_(0, is_table ? 0.02 : scale / std::sqrt(fan_in), generator);
   } else {

@@ -93,15 +93,14 @@ TEST(LayerMix, StartsAsTheMeanAndIsALearnedConvolution) {
 }
 
 TEST(FrameSelect, KeepsTheCeilingOfTheShareAndAtLeastOne) {
-  EXPECT_EQ(kept_frames(0.5, 1), 1);
-  EXPECT_EQ(kept_frames(0.5, 5), 3);
-  EXPECT_EQ(kept_frames(0.01, 5), 1);
-  EXPECT_EQ(kept_frames(1, 5), 5);
-  EXPECT_EQ(kept_frames(0.5, 0), 0);
-  const auto valid = length_mask(torch::arange(0, 31), 30);
-  for (const double share : {0.01, 0.1, 0.3, 0.5, 0.7, 1.0}) {
-    const auto kept = mask_from_scores(torch::rand({31, 30}), valid, share).sum(1);
-    for (int64_t n = 0; n <= 30; ++n) EXPECT_EQ(kept[n].item<int64_t>(), kept_frames(share, n)) << share << " of " << n;
+  const auto valid = length_mask(torch::arange(0, 1001), 1000);
+  for (const int64_t percent : {0, 1, 10, 29, 30, 50, 55, 57, 70, 100}) {
+    const double share = static_cast<double>(percent) / 100;
+    const auto kept = mask_from_scores(torch::rand({1001, 1000}), valid, share).sum(1);
+    for (int64_t n = 0; n <= 1000; ++n) {
+      const int64_t ceiling = (percent * n + 99) / 100;
+      ASSERT_EQ(kept[n].item<int64_t>(), std::min(n, std::max<int64_t>(ceiling, 1))) << share << " of " << n;
+    }
   }
 }
 

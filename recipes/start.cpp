@@ -10,6 +10,7 @@
 
 #include "src/base/config_reader.h"
 #include "src/base/error.h"
+#include "src/base/log.h"
 #include "src/base/machine.h"
 #include "src/base/program.h"
 #include "src/base/text.h"
@@ -111,6 +112,24 @@ Json start_record(const std::string& file, const std::vector<std::string>& overr
                  {"parallel", name_of(config.parallel.strategy)}});
   if (const Json git = git_state(fs::absolute(file).parent_path()); !git.is_null()) record["git"] = git;
   return record;
+}
+
+std::string idle_gpus(torch::Device device, const std::vector<std::string>& gpus, bool is_cuda_build) {
+  if (gpus.empty() || !device.is_cpu()) return "";
+  return fmt::format("This machine has {} ({}), but {}", gpus.size() == 1 ? "a GPU" : "GPUs", join_words(gpus),
+                     is_cuda_build
+                         ? "CUDA sees none: look at CUDA_VISIBLE_DEVICES and at what nvidia-smi says."
+                         : "this program was built for the CPU alone: build it with `USAM_CUDA=1 make build`.");
+}
+
+void log_device(torch::Device device) {
+#ifdef USAM_CUDA
+  constexpr bool kIsCudaBuild = true;
+#else
+  constexpr bool kIsCudaBuild = false;
+#endif
+  log::info("Training on {}.", device.str());
+  if (const auto warning = idle_gpus(device, gpu_names(), kIsCudaBuild); !warning.empty()) log::warn("{}", warning);
 }
 
 }  // namespace usam::recipes

@@ -17,4 +17,10 @@ namespace usam::recipes {
 Json start_record(const std::string& file, const std::vector<std::string>& overrides, RunConfig& config,
                   const dist::Launch& launch);
 
+// Why a run on `device` leaves the machine's `gpus` (gpu_names()) alone, and what to do; "" where it has none or is on
+// one. is_cuda_build: of the program.
+std::string idle_gpus(torch::Device device, const std::vector<std::string>& gpus, bool is_cuda_build);
+// Tells the log the device that a run is on, with a warning about idle GPUs.
+void log_device(torch::Device device);
+
 }  // namespace usam::recipes

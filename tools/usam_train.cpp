@@ -43,6 +43,8 @@ int train(recipes::RunConfig& config, const Arguments& arguments) {
   TrainerParts parts;
   if (launch.rank == 0) parts.about = recipes::start_record(arguments.config, arguments.overrides, config, launch);
   const auto ranks = join_ranks(launch, config.parallel);
+  parts.device = dist::local_device(launch);
+  recipes::log_device(parts.device);
   const std::string run = config.run.dir.value;
   const std::string checkpoint = choose_resume(run, arguments.resume);
   if (!checkpoint.empty()) check_resumed_config(checkpoint, config);
@@ -54,7 +56,6 @@ int train(recipes::RunConfig& config, const Arguments& arguments) {
   parts.recipe = recipe;
   parts.ranks = ranks;
   parts.strategy = config.parallel.strategy;
-  parts.device = dist::local_device(launch);
   const auto train_set = recipes::make_data_set(train_source, *recipe, config, true, skips);
   parts.train = recipes::make_batches(train_set, *ranks);
   if (parts.strategy == dist::Strategy::kFsdp) parts.stand_in = train_set->silence();

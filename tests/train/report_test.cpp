@@ -95,7 +95,9 @@ TEST_F(RunReport, StartsAreKept) {
                             .c_str()),
             0);
   const std::string config = write_config("of_mine.yaml", "run: {dir: " + path("run") + "}\ntrainer: {max_steps: 1}\n");
-  ASSERT_EQ(train(config + " trainer.log_every=1").code, 0);
+  const auto ended = train(config + " trainer.log_every=1");
+  ASSERT_EQ(ended.code, 0) << ended.errors;
+  EXPECT_NE(ended.errors.find("Training on cpu."), std::string::npos) << ended.errors;
   const auto starts = json_lines_of(path("run/starts.jsonl"));
   ASSERT_EQ(starts.size(), 1U);
   const Json& start = starts[0];

@@ -10,6 +10,9 @@
 #include <optional>
 #include <set>
 
+#include "data/index_stamp.h"
+#include "data/sources/open.h"
+#include "data/sources/tar_source.h"
 #include "recipes/decoding.h"
 #include "recipes/subset.h"
 #include "recipes/windows.h"
@@ -182,6 +185,18 @@ std::string path_end(const std::filesystem::path& path, int depth) {
   return end;
 }
 
+// What a test set's rows follow from: its files by what they hold, those of a large one (tars) by size, time of the
+// last change and samples.
+std::string rows_hash(const data::ManifestConfig& manifest) {
+  constexpr int64_t kReadWhole = 256 << 20;
+  const auto files = data::source_files(manifest);
+  if (data::total_bytes(files) > kReadWhole)
+    return to_json(data::stamp_files(manifest.path.value, files, /*with_whole=*/false)).dump();
+  std::string hashes;
+  for (const auto& file : files) hashes += sha256_file(file);
+  return hashes;
+}
+
 }  // namespace
 
 RunConfig decoding_config(const RunConfig& config) {
@@ -245,7 +260,7 @@ AnsweredSet answer(Recipe& recipe, const std::vector<data::ManifestConfig>& mani
 
 Json answers_origin(const std::string& checkpoint, RunConfig config, bool explains) {
   std::string rows;
-  for (const auto& manifest : config.data.test) rows += sha256_file(manifest.path.value);
+  for (const auto& manifest : config.data.test) rows += rows_hash(manifest);
   if (!config.evaluate.tags.empty()) rows += sha256_file(config.evaluate.tags.value);
   for (const auto& [name, task] : config.evaluate.tasks)
     if (!task.labels.empty()) rows += sha256_file(task.labels.value);

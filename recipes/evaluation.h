@@ -41,12 +41,12 @@ RunConfig decoding_config(const RunConfig& config);
 std::vector<std::string> set_names(const std::vector<data::ManifestConfig>& manifests);
 
 // What the answers of an evaluation follow from (JournalConfig::origin): the checkpoint, what the config says of
-// recipe, data and decoding, the test sets, the program.
+// recipe, data and decoding, the test sets (a large one's files by size, time and samples), the program.
 Json answers_origin(const std::string& checkpoint, RunConfig config, bool explains);
 
 // The metrics of a set as "task/metric" (NaN: not defined for it), for the trainer to compare checkpoints by, and
-// "tasks/error": the mean over
-// the tasks of WER (1 at most), 1 - mAP, 1 - accuracy or 1 - BLEU, the first of these that a task has.
+// "tasks/error": the mean over the tasks of WER (1 at most), 1 - mAP, 1 - accuracy or 1 - BLEU, the first of these that
+// a task has.
 std::map<std::string, double> figures(const Json& report);
 
 }  // namespace usam::recipes

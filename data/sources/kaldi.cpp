@@ -33,15 +33,11 @@ void for_lines(const std::string& path, Use use) {
 
 class KaldiFolder {
  public:
-  KaldiFolder(const std::string& path, ManifestProblems& problems) : folder_(path), problems_(problems) {
-    for (const char* name : {"segments", "wav.scp", "text", "utt2dur", "utt2spk", "utt2lang"}) {
-      if (fs::exists(file(name))) files_.push_back(file(name));
-    }
-  }
+  KaldiFolder(const std::string& path, ManifestProblems& problems)
+      : folder_(path), problems_(problems), files_(kaldi_files(path)) {}
 
   std::string file(const char* name) const { return (fs::path(folder_) / name).string(); }
   bool has(const char* name) const { return std::ranges::find(files_, file(name)) != files_.end(); }
-  // The list that says which utterances there are comes first.
   const std::vector<std::string>& files() const { return files_; }
 
   // A line for each of the first list's lines, blank where that is.
@@ -160,6 +156,15 @@ class KaldiFolder {
 bool is_kaldi_folder(const std::string& path) {
   std::error_code ignored;
   return fs::is_directory(path, ignored) && fs::exists(fs::path(path) / "wav.scp", ignored);
+}
+
+std::vector<std::string> kaldi_files(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const char* name : {"segments", "wav.scp", "text", "utt2dur", "utt2spk", "utt2lang"}) {
+    const fs::path file = fs::path(folder) / name;
+    if (fs::exists(file)) files.push_back(file.string());
+  }
+  return files;
 }
 
 std::shared_ptr<Manifest> open_kaldi(const ManifestConfig& config, const ManifestOptions& options, SeenKeys& seen,

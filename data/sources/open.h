@@ -17,6 +17,7 @@ struct SourceFormat {
   // Adds what is wrong to `problems`, and itself to `seen`.
   std::shared_ptr<const Source> (*open)(const ManifestConfig& config, const ManifestOptions& options, SeenKeys& seen,
                                         ManifestProblems& problems);
+  std::vector<std::string> (*files)(const ManifestConfig& config);  // as source_files()
 };
 
 // All of them, in the order in which `format: auto` tries them.
@@ -27,6 +28,9 @@ std::vector<std::string> format_names();
 // Opens one source by its format, with what is wrong as `problems`.
 std::shared_ptr<const Source> open_source(const ManifestConfig& config, const ManifestOptions& options, SeenKeys& seen,
                                           ManifestProblems& problems);
+// The files that a source's rows are read from, in order, found by names alone: lists and tars of a folder, the shards
+// of a pattern. UserError where they are not as the format has them.
+std::vector<std::string> source_files(const ManifestConfig& config);
 
 struct OpenOptions {
   std::set<std::string> tasks = {};  // the tasks that rows may name; empty: any

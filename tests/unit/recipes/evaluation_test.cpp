@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "tests/train/tiny_run.h"
+
 namespace usam::recipes {
 namespace {
 
@@ -33,6 +35,59 @@ TEST(Figures, WhatIsNotDefinedHasAName) {
 
 TEST(Figures, NoTaskWithAMetricHasNoMeanError) {
   EXPECT_EQ(figures({{"tasks", {{"other", {{"n", 3}}}}}}).count("tasks/error"), 0U);
+}
+
+// What usam-eval records of the test sets.
+class Origin : public testing::Test {
+ protected:
+  Origin() { folder_.write("manifest.json", "{}"); }
+  std::string of(const std::string& test) const {
+    const auto config = test::tiny_config(path("run"), {"data.test=" + test});
+    return answers_origin(folder_.path(), config, false).at("the test sets");
+  }
+  std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
+  void expect_follows(const std::string& test, const std::string& file) const {
+    const std::string before = of(test);
+    EXPECT_EQ(of(test), before);
+    std::ofstream(path(file), std::ios::app) << "more\n";
+    EXPECT_NE(of(test), before) << file;
+  }
+
+  test::Corpus corpus_;
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(Origin, FollowsTheFilesOfAFolder) {
+  std::filesystem::create_directory(path("kaldi"));
+  for (const char* name : {"kaldi/wav.scp", "kaldi/text"}) folder_.write(name, "a b\n");
+  expect_follows(path("kaldi"), "kaldi/text");
+  std::filesystem::create_directory(path("shar"));
+  for (const char* name : {"shar/cuts.000000.jsonl.gz", "shar/recording.000000.tar"}) folder_.write(name, "x");
+  expect_follows(path("shar"), "shar/recording.000000.tar");
+  expect_follows(path("shar") + "/", "shar/cuts.000000.jsonl.gz");
+}
+
+TEST_F(Origin, FollowsTheShardsOfAPattern) {
+  for (const char* name : {"t-0.tar", "t-1.tar", "t-2.tar"}) folder_.write(name, "x");
+  expect_follows("'" + path("t-{0..1}.tar") + "'", "t-1.tar");
+  expect_follows("'" + path("t-*.tar") + "'", "t-2.tar");
+  folder_.write("m.jsonl", "{}\n");
+  expect_follows("{path: " + path("m.jsonl") + ", format: nemo_tarred, tars: '" + path("t-{0..2}.tar") + "'}",
+                 "t-0.tar");
+}
+
+// A terabyte would take an hour.
+TEST_F(Origin, ReadsSamplesOfLargeFiles) {
+  folder_.write("t-0.tar", "x");
+  std::filesystem::resize_file(path("t-0.tar"), uintmax_t{1} << 40);
+  expect_follows("'" + path("t-{0..0}.tar") + "'", "t-0.tar");
+}
+
+// The same rows elsewhere, or written again, are the same test set.
+TEST_F(Origin, OfAManifestIsWhatItHolds) {
+  const std::string here = folder_.write("here.jsonl", "{}\n"), there = folder_.write("there.jsonl", "{}\n");
+  EXPECT_EQ(of(here), of(there));
+  expect_follows(here, "here.jsonl");
 }
 
 }  // namespace

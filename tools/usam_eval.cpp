@@ -6,6 +6,7 @@
 #include "recipes/report/files.h"
 #include "recipes/run.h"
 #include "recipes/validate.h"
+#include "src/base/error.h"
 #include "src/base/log.h"
 #include "tools/base_options.h"
 #include "tools/command_line.h"
@@ -34,6 +35,8 @@ int evaluate(const Arguments& arguments) {
     asked = {};
     load_config(arguments.config, {overrides, true}, asked);
   }
+  if (asked.data.test.empty())
+    user_error("data.test names no test set: name one in {}, or give the override data.test=FILE.", arguments.config);
   auto config = recipes::evaluation_config(checkpoint, asked, arguments.overrides);
   const auto launch = dist::read_launch();
   recipes::AnswerOptions options;
@@ -44,7 +47,7 @@ int evaluate(const Arguments& arguments) {
   const auto recipe = recipes::open_checkpoint(checkpoint, config);
   recipe->module().to(dist::local_device(launch));
   const std::string output = arguments.output.empty()
-                                 ? std::filesystem::path(checkpoint).parent_path().string() + "/evaluation"
+                                 ? (std::filesystem::path(origin.checkpoint).parent_path() / "evaluation").string()
                                  : arguments.output;
   const bool is_first = launch.rank == 0;
   if (is_first) {
@@ -73,11 +76,15 @@ int main(int argc, char** argv) {
       "Evaluates a checkpoint on data.test of a config; model, prompts and tokenizer come from the checkpoint.",
       "usam-eval");
   Arguments arguments;
-  app.add_option("CONFIG", arguments.config, "YAML file with data.test and evaluate")->required();
+  app.add_option(
+         "CONFIG", arguments.config,
+         "YAML file with data.test and evaluate; evaluate.normalizer is the checkpoint's unless an override names it")
+      ->required();
   app.add_option("OVERRIDES", arguments.overrides, "key.sub=value, laid over the file");
   app.add_option("--checkpoint", arguments.checkpoint, "a checkpoint; default: best of run.dir");
-  app.add_option("--output", arguments.output,
-                 "folder for metrics.json, hypotheses.jsonl and report.html; default: evaluation/ in the run's folder");
+  app.add_option(
+      "--output", arguments.output,
+      "folder for metrics.json, hypotheses.jsonl and report.html; default: evaluation/ beside the checkpoint");
   add_base_options(app, arguments.bases, ", else as CONFIG says");
   app.add_flag("--explain", arguments.explains,
                "also write explained.jsonl: kept frames and router weights of every clip");

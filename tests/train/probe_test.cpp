@@ -36,6 +36,21 @@ TEST_F(ProbeProgram, IsTrainedAndEvaluated) {
   }
 }
 
+// What is told about an export, and where its evaluation goes, however it is named.
+TEST_F(ProbeProgram, AnExportAnswersLikeItsCheckpoint) {
+  ASSERT_EQ(train_probe("run").code, 0);
+  const auto exported = run(USAM_INSPECT, "export " + path("run/last") + " --output " + path("exported"));
+  ASSERT_EQ(exported.code, 0) << exported.errors;
+  EXPECT_EQ(text_of(path("exported/labels.json")), text_of(path("run/last/labels.json")));
+  for (const char* name : {"state.json", "optimizer.safetensors"}) EXPECT_FALSE(fs::exists(path("exported/") + name));
+  const std::string with = fs::absolute(USAM_EVAL).string() + " " + fs::absolute("configs/tests/probe.yaml").string();
+  const auto evaluated = run("cd " + path("") + " && " + with, "--checkpoint exported");
+  ASSERT_EQ(evaluated.code, 0) << evaluated.errors;
+  ASSERT_EQ(evaluate("configs/tests/probe.yaml --checkpoint " + path("run/last/")).code, 0);
+  EXPECT_FALSE(fs::exists(path("run/last/evaluation")));
+  EXPECT_EQ(text_of(path("evaluation/hypotheses.jsonl")), text_of(path("run/evaluation/hypotheses.jsonl")));
+}
+
 TEST_F(ProbeProgram, LearnsTags) {
   // Rows without tags are examples of none.
   const auto trained = train_probe("run", "recipe.target=tags");

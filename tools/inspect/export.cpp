@@ -24,6 +24,17 @@ io::NamedTensors values_of(const std::string& checkpoint, const recipes::RunConf
   return {values.begin(), values.end()};
 }
 
+// Of a checkpoint's files those that its recipe added: tokenizer, adapter, labels. The rest is written anew, or only
+// training reads it.
+std::vector<std::string> assets_of(const std::string& checkpoint) {
+  std::vector<std::string> assets = manifest_files(checkpoint);
+  std::erase_if(assets, [](const std::string& name) {
+    return name == "config.yaml" || name == "model.safetensors" || name == "state.json" || name == "base.json" ||
+           name == "manifest.json" || name.starts_with("optimizer");
+  });
+  return assets;
+}
+
 }  // namespace
 
 int export_checkpoint(const std::string& path, const std::string& output, std::ostream& out) {
@@ -38,9 +49,11 @@ int export_checkpoint(const std::string& path, const std::string& output, std::o
   bases.overlays.clear();
   parts.config_yaml = print_config(config);
   parts.save_assets = [&](const std::string& folder, const io::NamedTensors&) {
-    for (const char* name : {"tokenizer", "adapter"})
-      if (fs::is_directory(fs::path(path) / name))
-        fs::copy(fs::path(path) / name, fs::path(folder) / name, fs::copy_options::recursive);
+    for (const auto& name : assets_of(path)) {
+      const fs::path copy = fs::path(folder) / name;
+      fs::create_directories(copy.parent_path());
+      fs::copy_file(fs::path(path) / name, copy);
+    }
     recipes::write_bases(folder, bases);
   };
   write_export(output, parts);

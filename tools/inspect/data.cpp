@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "data/sources/open.h"
+#include "data/sources/shard_paths.h"
 #include "recipes/run.h"
 #include "src/base/error.h"
 #include "src/base/fs.h"
@@ -16,8 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A pattern of shards is expanded when it is opened, which names what is not there.
 void require(const std::string& path) {
-  if (!fs::exists(path)) user_error("{}: there is no such file.", path);
+  if (!fs::exists(path) && !usam::data::is_shard_pattern(path)) user_error("{}: there is no such file.", path);
 }
 
 bool is_config(const std::string& path) {

@@ -11,6 +11,7 @@
 #include "src/base/json.h"
 #include "tests/browser.h"
 #include "tests/train/corpus.h"
+#include "tests/unit/data/tars.h"
 #include "tests/unit/inspect/support.h"
 
 namespace usam::test {
@@ -95,6 +96,25 @@ TEST_F(Data, AGoodManifest) {
   problems: none
 )");
   EXPECT_TRUE(contains(run("data --audio none " + manifest).output, "labels of MC: 2 different\n  problems: none\n"));
+}
+
+TEST_F(Data, ShardsAreInspectedByTheirPattern) {
+  using namespace data::test_support;
+  for (const char* name : {"0", "1"})
+    folder_.write(fmt::format("t-{}.tar", name),
+                  tar_member(fmt::format("{}.wav", name), text(path("a.wav"))) +
+                      tar_member(fmt::format("{}.json", name), R"({"label": "x", "task": "ASR"})"));
+  const std::string pattern = path("t-{0..1}.tar");
+  const Outcome got = run("data '" + pattern + "'");
+  EXPECT_EQ(got.code, 0) << got.errors;
+  EXPECT_TRUE(got.output.starts_with(pattern + "\n  rows: 2\n")) << got.output;
+  const std::string config =
+      folder_.write("c.yaml",
+                    "run: {dir: r}\n"
+                    "data: {test: 't-{0..1}.tar', batch: {rows: 4}, long_audio: drop, max_seconds: 2}\n"
+                    "trainer: {max_steps: 1}\n");
+  EXPECT_TRUE(contains(run("data " + config).output, pattern + "\n  rows: 2\n")) << run("data " + config).errors;
+  EXPECT_TRUE(contains(run("data '" + path("t-{0..2}.tar") + "'").output, "1 of 3 files is not there: t-2.tar"));
 }
 
 TEST_F(Data, ProblemsAreListedAndTheExitCodeIsZero) {

@@ -1,8 +1,8 @@
 #include "data/manifest.h"
 
+#include <algorithm>
 #include <cmath>
 
-#include "data/audio/decode.h"
 #include "src/base/error.h"
 
 namespace usam::data {
@@ -77,26 +77,44 @@ Row Manifest::row_at(const Index& index, int64_t number) const {
   return row_of(std::move(line), index, number);
 }
 
-std::vector<std::string> check_audio(const Source& source, int64_t at_most) {
-  std::vector<std::string> problems;
-  for (int64_t i = 0; i < source.size() && std::ssize(problems) < at_most; ++i) {
+RowAudio probe_row(const Row& row) {
+  const AudioRef& audio = row.audio();
+  RowAudio heard{audio::probe(audio)};
+  const double begin = audio.is_part ? audio.offset : 0;
+  heard.seconds = heard.info.seconds - begin;
+  if (heard.seconds <= 0)
+    user_error("'offset' is {} s, but {} holds {:.2f} s", begin, audio.shown(), heard.info.seconds);
+  if (audio.is_part && row.seconds > 0) heard.seconds = std::min(heard.seconds, row.seconds);
+  return heard;
+}
+
+std::string wrong_length(const Row& row, double seconds) {
+  const AudioRef& audio = row.audio();
+  const bool is_right = !audio::is_misdeclared(row.seconds, std::abs(row.seconds - seconds));
+  if (row.seconds < 0 || (row.seconds > 0 && is_right)) return "";
+  if (audio.is_part && row.seconds > seconds)
+    return fmt::format("'offset' {} s and 'dur' {} s reach beyond the end of {}, which holds {:.2f} s", audio.offset,
+                       row.seconds, audio.shown(), audio.offset + seconds);
+  return fmt::format("'dur' is {} s, but {} holds {:.2f} s", row.seconds, audio.shown(), seconds);
+}
+
+AudioProblems check_audio(const Source& source, int64_t at_most) {
+  AudioProblems problems;
+  for (int64_t i = 0; i < source.size(); ++i) {
     const Row row = source.row(i);
-    const auto report = [&](const std::string& reason) {
-      problems.push_back(fmt::format("{}: {}: {}", source.place(i), row.key, reason));
-    };
+    std::string reason;
+    bool is_usable = row.seconds != 0;
     try {
-      const double file = audio::probe(row.audio()).seconds, found = file - row.audio().offset;
-      const double apart = row.audio().is_part ? row.seconds - found : std::abs(row.seconds - found);
-      if (found <= 0)
-        report(fmt::format("'offset' is {} s, but {} holds {:.2f} s", row.audio().offset, row.audio().shown(), file));
-      else if (row.seconds >= 0 && audio::is_misdeclared(row.seconds, apart))
-        report(row.audio().is_part
-                   ? fmt::format("'offset' {} s and 'dur' {} s reach beyond the end of {}, which holds {:.2f} s",
-                                 row.audio().offset, row.seconds, row.audio().shown(), file)
-                   : fmt::format("'dur' is {} s, but {} holds {:.2f} s", row.seconds, row.audio().shown(), file));
+      if (row.audios.size() > 1) user_error("the row has {} recordings, and a sample is one", row.audios.size());
+      reason = wrong_length(row, probe_row(row).seconds);
     } catch (const UserError& e) {
-      report(e.what());
+      reason = e.what();
+      is_usable = false;
     }
+    if (reason.empty()) continue;
+    if (!is_usable) problems.unusable.push_back(i);
+    if (++problems.count <= at_most)
+      problems.first.push_back(fmt::format("{}: {}: {}", source.place(i), row.key, reason));
   }
   return problems;
 }

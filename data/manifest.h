@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "data/audio/decode.h"
 #include "data/row_reader.h"
 #include "data/sources/indexed.h"
 
@@ -38,9 +39,23 @@ class Manifest final : public IndexedSource {
   RowFormat format_;
 };
 
-// What is wrong with the audio of a source, a sentence a row (`file:line: key: reason`): every header is opened, and
-// the duration compared with the manifest's (more than 0.1 s and 5 % apart is reported; of a part, that it ends so much
-// behind its file). For --validate and usam-inspect.
-std::vector<std::string> check_audio(const Source& source, int64_t at_most = 100);
+// What the header of a row's recording says.
+struct RowAudio {
+  audio::Info info;
+  double seconds = 0;  // that the row holds: from its offset on, and of a part no more than it asks for
+};
+// UserError for a recording that cannot be opened, or that ends before the row's offset.
+RowAudio probe_row(const Row& row);
+// What is wrong with the length that the manifest gives a row that holds `seconds` (0, or more than 0.1 s and 5 %
+// apart), as a sentence, or nothing.
+std::string wrong_length(const Row& row, double seconds);
+
+struct AudioProblems {
+  std::vector<std::string> first;  // `file:line: key: reason`
+  int64_t count = 0;               // of all
+  std::vector<int64_t> unusable;   // rows that fall under data.on_error; one of a wrong length can be used
+};
+// What is wrong with the audio of a source, a problem a row: every header is opened, and the lengths are compared.
+AudioProblems check_audio(const Source& source, int64_t at_most = 20);
 
 }  // namespace usam::data

@@ -16,7 +16,36 @@
 namespace usam::recipes {
 namespace {
 
-std::string data_summary(const std::string& name, const data::Source& source, const data::DataSet& set) {
+// What is wrong with the recordings, each behind a line feed. UserError where training would end for it, as far as
+// headers tell.
+std::string audio_summary(const std::string& name, const data::DataSet& set, const data::DataConfig& config) {
+  const auto found = data::check_audio(set.source());
+  std::string text;
+  for (const auto& problem : found.first) text += "\n  " + problem;
+  if (const int64_t more = found.count - std::ssize(found.first); more > 0)
+    text += fmt::format("\n  ... and {} more", more);
+  if (found.unusable.empty()) return text;
+  const auto plan = set.plan(0);
+  int64_t lost = 0;
+  for (int64_t m = 0; m < plan->size(); ++m)
+    lost += std::ranges::count_if(plan->micro_batch(m), [&](const data::Visit& visit) {
+      return std::ranges::binary_search(found.unusable, visit.row);
+    });
+  if (config.on_error == data::OnError::kFail && lost > 0)
+    user_error(
+        "{}: {} of an epoch's {} samples cannot be used, and `data.on_error: fail` ends a run at the first. Mend or "
+        "remove them, or set data.on_error to skip:{}",
+        name, lost, plan->visits(), text);
+  if (!data::SkipList(config.max_skipped, nullptr).allows(lost, plan->visits()))
+    user_error(
+        "{}: {} of an epoch's {} samples cannot be used, more than data.max_skipped = {} allows. Mend or remove them, "
+        "or raise data.max_skipped:{}",
+        name, lost, plan->visits(), config.max_skipped, text);
+  return text;
+}
+
+std::string data_summary(const std::string& name, const data::DataSet& set, const data::DataConfig& config) {
+  const data::Source& source = set.source();
   double seconds = 0;
   std::map<std::string, int64_t> tasks;
   for (int64_t i = 0; i < source.size(); ++i) {
@@ -26,9 +55,7 @@ std::string data_summary(const std::string& name, const data::Source& source, co
   std::string text = fmt::format("{}: {} rows, {:.2f} h, {} micro-batches an epoch;", name, source.size(),
                                  seconds / 3600, set.plan(0)->size());
   for (const auto& [task, count] : tasks) text += fmt::format(" {} {}", task, count);
-  text += "\n";
-  for (const auto& problem : data::check_audio(source)) text += "  " + problem + "\n";
-  return text;
+  return text + audio_summary(name, set, config) + "\n";
 }
 
 // The first samples of training, as they come to the model.
@@ -76,14 +103,14 @@ std::string validate(const RunConfig& config) {
   const auto train = open_data(config.data.train, config);
   const std::shared_ptr<Recipe> recipe = build_recipe(config, *train);
   const auto train_set = make_data_set(train, *recipe, config, true, nullptr);
-  std::string text = data_summary("data.train", *train, *train_set);
+  std::string text = data_summary("data.train", *train_set, config.data);
   std::shared_ptr<const data::DataSet> valid;
   for (const auto& [name, manifests] :
        {std::pair("data.valid", &config.data.valid), {"data.test", &config.data.test}}) {
     if (manifests->empty()) continue;
     const auto source = open_data(*manifests, config);
     const auto set = make_data_set(source, *recipe, config, false, nullptr);
-    text += data_summary(name, *source, *set);
+    text += data_summary(name, *set, config.data);
     if (manifests == &config.data.valid) valid = set;
   }
   text += parameter_table(*recipe);

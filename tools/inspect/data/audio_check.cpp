@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "data/audio/decode.h"
+#include "data/manifest.h"
 #include "src/base/error.h"
 
 namespace usam::inspect {
@@ -67,17 +68,11 @@ class WaveSums {
 };
 
 void read_header(const data::Row& row, AudioFacts& facts) {
-  const data::AudioRef& audio = row.audio();
-  const auto info = data::audio::probe(audio);
+  const auto [info, seconds] = data::probe_row(row);
   facts.sample_rate = info.sample_rate;
   facts.channels = info.channels;
   facts.format = info.format;
-  const double begin = audio.is_part ? audio.offset : 0;
-  facts.seconds = info.seconds - begin;
-  if (facts.seconds <= 0) user_error("'offset' is {:g} s, but {} holds {:.2f} s", begin, audio.shown(), info.seconds);
-  if (!audio.is_part || row.seconds <= 0) return;
-  facts.missing = std::max(row.seconds - facts.seconds, 0.0);
-  facts.seconds = std::min(facts.seconds, row.seconds);
+  facts.seconds = seconds;
 }
 
 // The length is that of the decoded samples: a lossy file may end before its header says.

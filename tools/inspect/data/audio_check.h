@@ -26,7 +26,6 @@ struct AudioFacts {
   int64_t sample_rate = 0, channels = 0;
   std::string format;   // "WAV, 16-bit" as libsndfile has it
   double seconds = -1;  // that the row holds, from its offset on and no more than it asks for
-  double missing = 0;   // seconds by which `offset` and `dur` reach beyond the end
   std::optional<WaveFacts> wave;
 };
 

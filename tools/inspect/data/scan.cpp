@@ -9,8 +9,8 @@
 #include <optional>
 #include <set>
 
-#include "data/audio/decode.h"
 #include "data/index.h"
+#include "data/manifest.h"
 #include "src/base/error.h"
 #include "src/base/json.h"
 #include "src/base/log.h"
@@ -168,16 +168,9 @@ void Scanner::take_audio(Scan& scan, int64_t index, const Examined& examined) {
   count(scan.rates, fmt::format("{} Hz", facts.sample_rate), facts.seconds);
   count(scan.channels, std::to_string(facts.channels), facts.seconds);
   count(scan.formats, facts.format, facts.seconds);
-  const double apart = row.audio().is_part && row.seconds > 0 ? facts.missing : std::abs(row.seconds - facts.seconds);
-  if (row.seconds >= 0 && data::audio::is_misdeclared(row.seconds, apart)) {
+  if (std::string wrong = data::wrong_length(row, facts.seconds); !wrong.empty()) {
     scan.measured[index] = facts.seconds;
-    find(scan, index, Kind::kLength,
-         row.seconds == 0
-             ? fmt::format("the manifest gives no length or 0 s; {} holds {:.2f} s", row.audio().shown(), facts.seconds)
-         : facts.missing > 0
-             ? fmt::format("'offset' {} s and 'dur' {} s reach beyond the end of {} by {:.2f} s", row.audio().offset,
-                           row.seconds, row.audio().shown(), facts.missing)
-             : fmt::format("'dur' is {} s, but {} holds {:.2f} s", row.seconds, row.audio().shown(), facts.seconds));
+    find(scan, index, Kind::kLength, std::move(wrong));
   }
   for (const auto& suspicion : suspicions(facts)) find(scan, index, Kind::kSound, suspicion);
   if (facts.wave && facts.wave->peak > 0) compare_audio(scan, index, examined);

@@ -98,7 +98,13 @@ bool is_callers(const std::string& key) {
 
 }  // namespace
 
+void require_training_data(const RunConfig& config) {
+  if (config.data.train.empty())
+    user_error("data.train names nothing to train on: name a manifest in the config, or give data.train=FILE.");
+}
+
 std::string validate(const RunConfig& config) {
+  require_training_data(config);
   const int64_t baseline = resident_bytes();
   const auto train = open_data(config.data.train, config);
   const std::shared_ptr<Recipe> recipe = build_recipe(config, *train);

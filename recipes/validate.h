@@ -7,6 +7,9 @@
 
 namespace usam::recipes {
 
+// UserError where data.train is empty.
+void require_training_data(const RunConfig& config);
+
 // Opens everything that a run needs and says what it found: rows, hours, unreadable files, micro-batches of an epoch,
 // parameters, what the run will take of memory and time (estimate.h), the first samples as the model will read them.
 // UserError where training would not start.

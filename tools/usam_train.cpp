@@ -39,6 +39,7 @@ std::function<std::map<std::string, double>()> task_figures(Recipe& recipe, cons
 }
 
 int train(recipes::RunConfig& config, const Arguments& arguments) {
+  recipes::require_training_data(config);
   const dist::Launch launch = dist::read_launch();
   TrainerParts parts;
   if (launch.rank == 0) parts.about = recipes::start_record(arguments.config, arguments.overrides, config, launch);

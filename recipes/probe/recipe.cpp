@@ -34,7 +34,9 @@ std::vector<std::string> labels_of(const ProbeConfig& config, const RecipeInit& 
     return are_tags ? eval::read_tags(config.labels.value) : eval::read_labels(config.labels.value);
   const auto all = are_tags ? init.tags() : init.labels();
   const std::set<std::string> different(all.begin(), all.end());
-  if (different.empty()) user_error("No row of data.train has 'tags', which 'recipe.target: tags' learns.");
+  if (different.empty())
+    user_error("No row of data.train has {}, which 'recipe.target: {}' learns.", are_tags ? "'tags'" : "a 'label'",
+               are_tags ? "tags" : "label");
   if (!are_tags && different.size() == 1)
     user_error("All rows of data.train have the label '{}': there is nothing to tell apart.", *different.begin());
   return {different.begin(), different.end()};

@@ -80,6 +80,20 @@ TEST_F(Refusals, EvaluationOfAnotherModel) {
   EXPECT_EQ(asked.code, 0) << asked.errors;
 }
 
+TEST_F(Refusals, NothingToTrainOnOrToEvaluate) {
+  const auto trained = train_tiny("'data.train=[]'");
+  EXPECT_EQ(trained.code, 2);
+  EXPECT_EQ(trained.errors,
+            "data.train names nothing to train on: name a manifest in the config, or give data.train=FILE.\n");
+  EXPECT_FALSE(std::filesystem::exists(path("run")));
+  const auto evaluated = evaluate("configs/tests/tiny.yaml 'data.test=[]' --checkpoint " + path("run/best") +
+                                  " --output " + path("evaluation"));
+  EXPECT_EQ(evaluated.code, 2);
+  EXPECT_EQ(evaluated.errors,
+            "data.test names no test set: name one in configs/tests/tiny.yaml, or give the override data.test=FILE.\n");
+  EXPECT_FALSE(std::filesystem::exists(path("evaluation")));
+}
+
 TEST_F(Refusals, WhatIsNoCheckpoint) {
   const auto ended = run(USAM_GENERATE, "--checkpoint " + path("nowhere") + " --task ASR " + corpus_.path("test0.wav"));
   EXPECT_EQ(ended.code, 2);

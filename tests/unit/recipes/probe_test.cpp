@@ -211,6 +211,7 @@ TEST_F(ProbeTest, Refusals) {
             "All rows of data.train have the label 'dog': there is nothing to tell apart.");
   EXPECT_EQ(refusal({"data.train=" + same, "recipe.target=tags"}),
             "No row of data.train has 'tags', which 'recipe.target: tags' learns.");
+  EXPECT_EQ(refusal({"data.train=[]"}), "No row of data.train has a 'label', which 'recipe.target: label' learns.");
 }
 
 // What a checkpoint was trained on says which class is which.

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "data/manifest.h"
 #include "recipes/answers.h"
 #include "recipes/estimate.h"
 #include "recipes/parameters.h"
 #include "src/base/error.h"
+#include "src/base/log.h"
 #include "src/base/text.h"
 #include "trainer/memory.h"
 
@@ -96,6 +98,22 @@ bool is_callers(const std::string& key) {
                      [&](const auto& root) { return key == root || key.starts_with(root + "."); });
 }
 
+// Figures of one run are compared, so its normaliser holds for all of them, unless another is asked for by name.
+void take_normalizer(eval::EvaluateConfig& config, const std::string& trained, const std::string& checkpoint) {
+  const std::string asked = std::exchange(config.normalizer, trained);
+  if (asked == trained) return;
+  const std::string remedy = fmt::format("to score with {}, give the override evaluate.normalizer={}", asked, asked);
+  const auto is_whisper = [](const auto& task) { return task.second.normalizer == "whisper_en"; };
+  if (!config.spelling.empty() && trained != "whisper_en" && std::ranges::none_of(config.tasks, is_whisper))
+    user_error(
+        "`evaluate.spelling` serves the normalizer whisper_en, but texts are compared with the one of {}, {}; {}, or "
+        "leave the spelling out.",
+        checkpoint, trained, remedy);
+  if (asked != eval::EvaluateConfig().normalizer)
+    log::warn("The config's evaluate.normalizer, {}, is not used: texts are compared with the one of {}, {}; {}.",
+              asked, checkpoint, trained, remedy);
+}
+
 }  // namespace
 
 void require_training_data(const RunConfig& config) {
@@ -144,7 +162,8 @@ RunConfig evaluation_config(const std::string& checkpoint, const RunConfig& aske
   }
   config.seed = trained.seed;
   config.init_from = trained.init_from;
-  if (!is_overridden("evaluate.normalizer", overrides)) config.evaluate.normalizer = trained.evaluate.normalizer;
+  if (!is_overridden("evaluate.normalizer", overrides))
+    take_normalizer(config.evaluate, trained.evaluate.normalizer, checkpoint);
   return config;
 }
 

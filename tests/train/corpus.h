@@ -58,6 +58,7 @@ class Corpus {
   static constexpr int kTrain = 13, kValid = 4, kTest = 6;
 
   std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
+  std::string write(const std::string& name, const std::string& text) const { return folder_.write(name, text); }
   // Makes a clip's file unreadable.
   void damage(const std::string& key) const { folder_.write(key + ".wav", "this is no audio"); }
   void add_row(const std::string& split, const std::string& key, const std::vector<double>& samples, WavFormat format,

@@ -237,6 +237,24 @@ evaluate.max_new_tokens  -   8
       run("compare " + path("a") + " " + path("a")).output.ends_with("The configs are the same, run.dir aside.\n"));
 }
 
+// A probe has no loss by task that would tell which names are tasks.
+TEST_F(Runs, FiguresOfAnswersAreOfTheirTask) {
+  const auto write_probe = [&](const std::string& run, double error) {
+    const Json figures = {{"loss", 1}, {"SEC/accuracy", 0.5}, {"SEC/n", 2}, {"tasks/error", error}};
+    write(run, "config.yaml", kConfig);
+    write(run, "metrics.jsonl", Json{{"step", 4}, {"eval", figures}}.dump() + "\n");
+  };
+  write_probe("a", 0.5);
+  write_probe("b", 0.25);
+  const std::string page = page_of("a");
+  EXPECT_TRUE(holds(page, "rowspan=\"2\" id=\"task-SEC\">SEC</th>"));
+  EXPECT_FALSE(holds(page, "id=\"task-n\""));
+  EXPECT_FALSE(holds(page, "id=\"task-error\""));
+  EXPECT_TRUE(holds(page, "<td>tasks/error ↓</td>"));
+  const Outcome got = run("compare " + path("a") + " " + path("b"));
+  EXPECT_TRUE(holds(got.output, "0.25 *\n")) << got.output;
+}
+
 TEST_F(Runs, UserErrors) {
   expect_user_error("report " + path("none"), path("none") + ": there is no such folder.");
   fs::create_directories(path("empty"));

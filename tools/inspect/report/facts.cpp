@@ -11,6 +11,8 @@
 namespace usam::inspect {
 namespace {
 
+constexpr const char* kWholeError = "tasks/error";  // of recipes::figures: the mean over the tasks
+
 // The value in the middle; nothing of none.
 std::optional<double> median_of(const Points* points) {
   if (!points || points->empty()) return std::nullopt;
@@ -87,17 +89,20 @@ bool is_routing(const std::string& figure) {
 
 int better_of(const std::string& metric) {
   const std::string name = metric.substr(0, metric.find('/'));
-  if (name == "loss" || name == "ce") return -1;
+  if (name == "loss" || name == "ce" || metric == kWholeError) return -1;
   return eval::html::style_of(name).better;
 }
 
 FigureName split_figure(const RunRecord& record, const std::string& figure) {
   const size_t slash = figure.find('/');
-  if (slash == std::string::npos || is_routing(figure)) return {"", figure};
+  if (slash == std::string::npos || is_routing(figure) || figure == kWholeError) return {"", figure};
   const std::string first = figure.substr(0, slash), rest = figure.substr(slash + 1);
-  const bool is_task = record.metrics.evaluations.find("ce/" + first) || record.metrics.train.find("ce/" + first) ||
-                       better_of(rest) != 0;
-  return is_task ? FigureName{first, rest} : FigureName{rest, first};
+  const auto is_task = [&](const std::string& name) {
+    return record.metrics.evaluations.find("ce/" + name) || record.metrics.train.find("ce/" + name);
+  };
+  // What answers come to has the task first (recipes::figures), what a recipe measures behind a metric's name.
+  const bool is_measured = !is_task(first) && (is_task(rest) || better_of(first) != 0);
+  return is_measured ? FigureName{rest, first} : FigureName{first, rest};
 }
 
 std::string git_text(const Json& start) {

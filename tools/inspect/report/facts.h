@@ -19,7 +19,7 @@ std::vector<Fact> run_facts(const RunRecord& record);
 // then the leading metrics of each usam-eval.
 std::vector<Fact> evaluation_facts(const RunRecord& record);
 
-// The task and the metric in the name of a figure: ce/ASR, ASR/wer. The task of other figures is "".
+// The task and the metric in the name of a figure: ce/ASR, ASR/wer. The task of other figures, tasks/error too, is "".
 struct FigureName {
   std::string task, metric;
 };

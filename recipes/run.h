@@ -46,7 +46,7 @@ void describe(Fields& f, ParallelConfig& c);
 void describe(Fields& f, RunConfig& c);
 
 // The recipe of a config, made for training: initial values, then the overlays of `init_from` in their order. `train`
-// is read only where a tokenizer is trained from it.
+// is read only where something is made of its labels or tags: a tokenizer, a probe's classes.
 std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source& train,
                                      std::shared_ptr<dist::Communicator> ranks = dist::single_rank());
 // The recipe of a checkpoint with its trained values, its tokenizer, and the bases that it names checked. `config` is

@@ -18,9 +18,9 @@ struct Arguments {
 };
 
 void add_encode(CLI::App& app, inspect::EncodeArguments& arguments) {
-  auto* command = app.add_subcommand(
-      "encode",
-      "Writes what a Whisper, CED, HuBERT or MERT folder computes for one audio file, as its own class does.");
+  auto* command = app.add_subcommand("encode",
+                                     "Writes what a Whisper, CED, HuBERT, MERT or wav2vec2 folder computes for one "
+                                     "audio file, as its own class does.");
   command->add_option("--encoder", arguments.encoder, "Hugging Face folder")->required();
   command->add_option("--audio", arguments.audio, "audio file, at any rate")->required();
   command
@@ -31,7 +31,8 @@ void add_encode(CLI::App& app, inspect::EncodeArguments& arguments) {
 
 void add_logits(CLI::App& app, inspect::LogitsArguments& arguments) {
   auto* command = app.add_subcommand("logits", "Writes a language model's logits after every token of a sequence.");
-  command->add_option("--llm", arguments.llm, "Hugging Face folder of a Llama, Qwen2 or Qwen3 model")->required();
+  command->add_option("--llm", arguments.llm, "Hugging Face folder of a Llama, Mistral, Qwen2 or Qwen3 model")
+      ->required();
   auto* input = command->add_option_group("input", "either of");
   input->add_option("--ids", arguments.ids, "comma-separated token ids")->delimiter(',')->allow_extra_args(false);
   input->add_option("--text", arguments.text, "text for the folder's tokenizer; special tokens in it are parsed");

@@ -27,7 +27,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def validation(rows: list, fold: str, seed: int) -> set:
-    """The recordings that are validated on while  is tested: of each class whole ones up to a tenth of its clips, at least one."""
+    """The recordings that are validated on while `fold` is tested: of each class whole ones up to a tenth of its clips, at least one."""
     clips = collections.defaultdict(collections.Counter)  # class: recording: clips
     for row in rows:
         if row["fold"] != fold:

@@ -1,10 +1,10 @@
 #include "recipes/report/files.h"
 
-#include <ctime>
 #include <filesystem>
 
 #include "recipes/report/report.h"
 #include "src/base/fs.h"
+#include "src/base/machine.h"
 #include "src/base/program.h"
 #include "src/eval/report.h"
 
@@ -14,15 +14,6 @@ namespace {
 std::string json_lines(const std::vector<Json>& objects) {
   std::string text;
   for (const auto& object : objects) text += object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  return text;
-}
-
-std::string now_utc() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts);
   return text;
 }
 
@@ -45,7 +36,7 @@ Json write_evaluation(Recipe& recipe, const AnsweredSet& answered, const RunConf
                  {"config's hash", origin.hashes.at("the config")},
                  {"test sets' hash", origin.hashes.at("the test sets")},
                  {"program", version()},
-                 {"evaluated", now_utc()}}});
+                 {"evaluated", utc_time()}}});
   return metrics;
 }
 

@@ -18,8 +18,8 @@ struct AskedOfAll {
 // (.jsonl) and "-", standard input with a path a line, which is read as its lines come.
 class Inputs {
  public:
-  // UserError: a path that is not there, a folder without audio, a manifest that cannot be used, clips without a task
-  // and a prompt.
+  // UserError: a folder without audio, a manifest that cannot be used, clips without a task and a prompt. A file that
+  // is not there is its clip's own failure.
   Inputs(const std::vector<std::string>& paths, AskedOfAll asked);
 
   // A clip: `audio` is the path as given, made absolute in the row.

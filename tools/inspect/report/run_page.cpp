@@ -1,4 +1,4 @@
-// The page of one run: its head, its curves, and what report_sections.cpp and run_config.cpp tell.
+// The page of one run: its head, its curves, and what run_sections.cpp and run_config.cpp tell.
 #include <fmt/format.h>
 
 #include <map>

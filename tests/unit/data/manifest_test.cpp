@@ -126,7 +126,7 @@ TEST(Manifest, PartsOfFiles) {
   EXPECT_EQ(part(3), std::tuple(false, 0.0, 4.0));
   EXPECT_EQ(part(4), std::tuple(true, 4.0, 0.0));
   EXPECT_EQ(
-      check_audio(*manifest),
+      check_audio(*manifest).first,
       (std::vector<std::string>{manifest->name() + ":5: e: 'offset' is 4 s, but " + wav + " holds 4.00 s",
                                 manifest->name() + ":6: f: 'offset' 3 s and 'dur' 1.5 s reach beyond the end of " +
                                     wav + ", which holds 4.00 s"}));
@@ -177,7 +177,7 @@ TEST(CheckAudio, OpensEveryHeader) {
   const std::string wav = write_wav(folder, "a.wav", tone(2, 440));
   const std::string path =
       folder.write("m.jsonl", line("good", "a.wav", 2.03) + line("wrong", "a.wav", 20) + line("gone", "gone.wav", 1));
-  EXPECT_EQ(check_audio(*Manifest::open(path)),
+  EXPECT_EQ(check_audio(*Manifest::open(path)).first,
             (std::vector<std::string>{
                 path + ":2: wrong: 'dur' is 20 s, but " + wav + " holds 2.00 s",
                 path + ":3: gone: " + (folder.path() / "gone.wav").string() + ": the audio file does not exist"}));

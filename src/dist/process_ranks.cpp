@@ -15,9 +15,9 @@
 #endif
 
 #include <cstdlib>
-#include <sstream>
 
 #include "src/base/error.h"
+#include "src/base/text.h"
 
 namespace usam::dist {
 namespace {
@@ -70,24 +70,37 @@ c10::intrusive_ptr<c10d::Store> meeting_point(const Launch& launch, std::chrono:
   }
 }
 
+using Devices = std::vector<std::shared_ptr<::gloo::transport::Device>>;
+
 // GLOO_SOCKET_IFNAME where it is set; the loopback where all ranks meet there; else what the host's name resolves to.
-std::vector<std::shared_ptr<::gloo::transport::Device>> network(const Launch& launch) {
-  std::vector<std::shared_ptr<::gloo::transport::Device>> devices;
+Devices network(const Launch& launch) {
+  Devices devices;
   if (const char* names = std::getenv("GLOO_SOCKET_IFNAME"); names && *names) {
-    std::stringstream list(names);
-    for (std::string name; std::getline(list, name, ',');) devices.push_back(Gloo::createDeviceForInterface(name));
-  } else if (launch.host == "localhost" || launch.host.starts_with("127.")) {
-    devices.push_back(Gloo::createDeviceForHostname("127.0.0.1"));
-  } else {
-    devices.push_back(Gloo::createDefaultDevice());
+    for (const std::string& name : split(names, ',')) try {
+        if (!name.empty()) devices.push_back(Gloo::createDeviceForInterface(name));
+      } catch (const std::exception&) {  // of gloo's own
+        user_error(
+            "GLOO_SOCKET_IFNAME = {}: this machine has no network interface '{}' with an address. Name one that `ip "
+            "address` shows, or unset the variable.",
+            names, name);
+      }
+    return devices;
+  }
+  const bool is_local = launch.host == "localhost" || launch.host.starts_with("127.");
+  try {
+    devices.push_back(is_local ? Gloo::createDeviceForHostname("127.0.0.1") : Gloo::createDefaultDevice());
+  } catch (const std::exception&) {
+    user_error(
+        "The name of this machine leads to no network that Gloo can use. Set GLOO_SOCKET_IFNAME to an interface that "
+        "`ip address` shows.");
   }
   return devices;
 }
 
 c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch,
-                                            std::chrono::milliseconds patience) {
+                                            std::chrono::milliseconds patience, Devices devices) {
   auto options = Gloo::Options::create(patience);
-  options->devices = network(launch);
+  options->devices = std::move(devices);
   return c10::make_intrusive<Gloo>(c10::make_intrusive<c10d::PrefixStore>("gloo/", store),
                                    static_cast<int>(launch.rank), static_cast<int>(launch.world), options);
 }
@@ -108,11 +121,12 @@ c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store
 ProcessRanks::ProcessRanks(const Launch& launch, const Patience& patience) : rank_(launch.rank), world_(launch.world) {
   using Group = c10d::ProcessGroup;
   quieten_c10d();
+  auto devices = network(launch);
   auto store = meeting_point(launch, patience.for_others, launch.rank == 0 && !launch.agent_serves);
   group_ = c10::make_intrusive<Group>(store, static_cast<int>(rank_), static_cast<int>(world_));
   group_->setDefaultBackend(Group::BackendType::GLOO);
   try {
-    const auto gloo = make_gloo(store, launch, patience.for_others);
+    const auto gloo = make_gloo(store, launch, patience.for_others, std::move(devices));
     gloo->setTimeout(last_resort(patience));  // it has connected
     group_->setBackend(c10::kCPU, Group::BackendType::GLOO, gloo);
   } catch (const c10::Error& e) {

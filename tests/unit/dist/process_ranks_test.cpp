@@ -49,6 +49,15 @@ TEST(ProcessRanks, ARankThatDiesStopsTheOthers) {
   EXPECT_EQ(ranks[0].status, 3) << ranks[0].output;
 }
 
+TEST(ProcessRanks, NamesTheInterfaceThatItDoesNotHave) {
+  for (const auto& rank : run_ranks(2, free_port(), "exchange", "GLOO_SOCKET_IFNAME=lo,eth_none")) {
+    EXPECT_EQ(rank.status, 2) << rank.errors;
+    EXPECT_EQ(rank.output,
+              "GLOO_SOCKET_IFNAME = lo,eth_none: this machine has no network interface 'eth_none' with an address. "
+              "Name one that `ip address` shows, or unset the variable.\n");
+  }
+}
+
 TEST(ProcessRanks, NamesTheAddressThatItCannotReach) {
   Launch launch;
   launch.rank = 1;

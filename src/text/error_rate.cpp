@@ -28,10 +28,6 @@ double ErrorRate::value() const {
   return scored ? rate(edits) : kUndefined;
 }
 
-double ErrorRate::match_error_rate() const {
-  return scored ? match_rate(edits) : kUndefined;
-}
-
 std::vector<Edits> sample_edits(const std::vector<TextPair>& pairs, Unit unit) {
   std::vector<Edits> all;
   for (const TextPair& pair : pairs) {

@@ -15,8 +15,8 @@ struct TextPair {
   std::string hypothesis;
 };
 
-// Error rate of a corpus: jiwer's WER (words) or CER (characters, spaces between words included), and its MER beside
-// it: the share of hits, errors and insertions together that are errors.
+// Error rate of a corpus: jiwer's WER (words) or CER (characters, spaces between words included), and beside it
+// its MER: the share of hits, errors and insertions together that are errors.
 struct ErrorRate {
   Edits edits;                          // summed over the samples scored
   double mean_of_utterances = 0;        // mean of each sample's own rate, as some papers report
@@ -24,9 +24,8 @@ struct ErrorRate {
   int64_t scored = 0;                   // samples with a reference that is not empty
   int64_t empty_references = 0;         // left out: a rate over no words is not defined
 
-  // Errors over reference units, and over all matched or missed; NaN when nothing was scored.
+  // Errors over reference units; NaN when nothing was scored.
   double value() const;
-  double match_error_rate() const;
 };
 
 // How each hypothesis differs from the reference with the lowest rate; a reference length of 0 where all its references

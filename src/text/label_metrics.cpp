@@ -101,10 +101,6 @@ double average_precision(const Ranking& ranking) {
   return SortedRanking(ranking).areas().average_precision;
 }
 
-double roc_auc(const Ranking& ranking) {
-  return SortedRanking(ranking).areas().roc_auc;
-}
-
 MacroMean macro_mean(const std::vector<SortedRanking>& classes, double RankingAreas::* area, const Weights& weights) {
   MacroMean mean;
   double sum = 0;

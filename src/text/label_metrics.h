@@ -67,7 +67,6 @@ class SortedRanking {
 };
 
 double average_precision(const Ranking& ranking);
-double roc_auc(const Ranking& ranking);
 
 // Mean over the classes that have a positive and a negative: without a positive no area is defined, and without a
 // negative any scores are as good. The others are counted, never scored.

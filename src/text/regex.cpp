@@ -41,14 +41,6 @@ Regex::Regex(const std::string& pattern) {
   code_.reset(code, [](void* p) { pcre2_code_free(static_cast<pcre2_code*>(p)); });
 }
 
-bool Regex::found_in(std::string_view text) const {
-  const auto* code = static_cast<const pcre2_code*>(code_.get());
-  const Match match(pcre2_match_data_create_from_pattern(code, nullptr));
-  const int found = pcre2_match(code, units(text), text.size(), 0, 0, match.get(), nullptr);
-  if (found < 0 && found != PCRE2_ERROR_NOMATCH) fail(found);
-  return found >= 0;
-}
-
 std::string Regex::replace(std::string_view text, const std::string& replacement) const {
   const auto* code = static_cast<const pcre2_code*>(code_.get());
   const uint32_t options = PCRE2_SUBSTITUTE_GLOBAL | PCRE2_SUBSTITUTE_OVERFLOW_LENGTH;

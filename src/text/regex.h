@@ -12,9 +12,8 @@ class Regex {
   // Throws std::logic_error when the pattern is malformed: patterns are usam's own, never the user's.
   explicit Regex(const std::string& pattern);
 
-  // Whether the pattern occurs anywhere in the text. Throws UserError for text that is not valid UTF-8, as all below.
-  bool found_in(std::string_view text) const;
-  // The text with every match replaced; ${1} in the replacement is the first group, $$ a dollar sign.
+  // The text with every match replaced; ${1} in the replacement is the first group, $$ a dollar sign. Throws UserError
+  // for text that is not valid UTF-8, as all below.
   std::string replace(std::string_view text, const std::string& replacement) const;
   // All matches, in order.
   std::vector<std::string> find_all(std::string_view text) const;

@@ -78,7 +78,17 @@ bool is_out_of_memory(const std::exception& e) {
          std::string_view(e.what()).find("DefaultCPUAllocator: ") != std::string_view::npos;
 }
 
-std::string out_of_memory_message(int64_t step, const std::string& device, const std::vector<std::string>& keys) {
+std::string out_of_memory_message(int64_t step, const std::string& phase, const std::string& device,
+                                  const std::vector<std::string>& keys) {
+  if (phase == "saving")
+    return fmt::format(
+        "What is saved after step {} does not fit into host memory. Set trainer.save_in_background: false, which needs "
+        "no copy of the optimizer's values.",
+        step);
+  if (phase.find("evaluation") != std::string::npos)
+    return fmt::format(
+        "The evaluation after step {} does not fit into the memory of {}. Lower evaluate.batch_rows or data.batch.",
+        step, device);
   return fmt::format(
       "Step {} does not fit into the memory of {}. Lower data.batch (and raise trainer.accumulate as much) or "
       "data.max_seconds, or raise trainer.recompute; trainer.warm_with_longest: true finds out before the first step. "

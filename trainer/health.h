@@ -39,6 +39,7 @@ class Health {
 // Whether the computation failed for want of memory, of the device or of the host.
 bool is_out_of_memory(const std::exception& e);
 // What a failed step says then.
-std::string out_of_memory_message(int64_t step, const std::string& device, const std::vector<std::string>& keys);
+std::string out_of_memory_message(int64_t step, const std::string& phase, const std::string& device,
+                                  const std::vector<std::string>& keys);
 
 }  // namespace usam

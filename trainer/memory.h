@@ -29,17 +29,29 @@ inline PeakMemory peak_memory(torch::Device device) {
 }
 
 // What of this process lies in host memory now, in bytes.
-inline int64_t resident_bytes() {
-  int64_t size = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> size >> resident;
-  return resident * sysconf(_SC_PAGESIZE);
+struct ResidentMemory {
+  int64_t all = 0;
+  int64_t own = 0;  // of no file: mapped weights are not in it
+};
+
+inline ResidentMemory resident_memory() {
+  int64_t size = 0, resident = 0, shared = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident >> shared;
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  return {resident * page, (resident - shared) * page};
 }
 
 // What programs keep of freed memory for the next step (program.cpp) becomes holes between what lives, more from step
-// to step: where these are more than `spare` bytes, their pages go back to the system.
-inline void give_back_spare_memory(size_t spare = size_t{3} << 29) {
+// to step. Gives the pages of what is free back to the system where they are `least` bytes or more, and where getting
+// as many again takes less than a twentieth of a step of `step_seconds`.
+inline void give_back_spare_memory(double step_seconds, int64_t least = int64_t{1} << 30) {
 #if defined(__GLIBC__)
-  if (mallinfo2().fordblks > spare) malloc_trim(0);
+  constexpr double kSecondsByByte = 0.25 / (1 << 30);  // page faults of two threads on virtual cores of an AMD EPYC
+  const int64_t own = resident_memory().own;
+  if (own < least) return;
+  const auto heap = mallinfo2();
+  const int64_t spare = own - static_cast<int64_t>(heap.uordblks + heap.hblkhd);
+  if (spare >= least && static_cast<double>(spare) * kSecondsByByte < step_seconds / 20) malloc_trim(0);
 #endif
 }
 

@@ -10,6 +10,7 @@
 #include "src/base/text.h"
 #include "src/dist/gather.h"
 #include "trainer/run_folder.h"
+#include "trainer/run_lock.h"
 #include "trainer/signals.h"
 #include "trainer/stopwatch.h"
 #include "trainer/trainer.h"
@@ -36,13 +37,16 @@ std::map<std::string, double> loss_parts(const Figures& figures) {
 }
 
 // The figure that says which checkpoint is the best.
-double figure(const Figures& figures, const std::string& metric) {
+std::optional<double> figure(const Figures& figures, const std::string& metric) {
   if (metric == "loss") return figures.loss;
   if (const auto found = figures.values.find(metric); found != figures.values.end()) return found->second;
+  return std::nullopt;
+}
+
+std::string names_of(const Figures& figures) {
   std::vector<std::string> known = {"loss"};
   for (const auto& [name, value] : figures.values) known.push_back(name);
-  user_error("trainer.best.metric is '{}', which this run's evaluation does not give. It gives {}.", metric,
-             join_words(known));
+  return join_words(known);
 }
 
 }  // namespace
@@ -55,9 +59,13 @@ Outcome Trainer::run() {
     }
     return Outcome::kFinished;
   }
-  const StopSignals signals;
+  const StopSignals signals(/*tells=*/is_first());
   require_agreement(agreement(), *parts_.ranks);
-  on_first_rank([this] { open_run(); });
+  RunLock lock;
+  on_first_rank([&] {
+    lock.take(parts_.run);
+    open_run();
+  });
   rank_file_ = std::make_unique<RankFile>(parts_.run, *parts_.ranks, parts_.device);
   reach_ = std::make_unique<Reach>(trained_);
   parts_.recipe->train(true);
@@ -76,23 +84,23 @@ Outcome Trainer::run() {
 }
 
 Outcome Trainer::go_on() {
-  fit_memory();
-  if (config_.warm_with_longest) warm();
-  while (state_.step < total_) {
-    try {
+  try {
+    fit_memory();
+    if (config_.warm_with_longest) warm();
+    while (state_.step < total_) {
       record(step());
       const bool improved = parts_.valid && is_due(config_.eval_every) && evaluate_and_compare();
       const bool stop = stop_requested() && state_.step < total_;
       if (is_due(config_.save_every) || improved || stop) save(stop || state_.step == total_);
       if (stop) return Outcome::kStopped;
-    } catch (const UserError&) {
-      throw;
-    } catch (const TrainingFailed&) {
-      throw;
-    } catch (const std::exception& e) {
-      explain_failure(e);
-      throw;
     }
+  } catch (const UserError&) {
+    throw;
+  } catch (const TrainingFailed&) {
+    throw;
+  } catch (const std::exception& e) {
+    explain_failure(e);
+    throw;
   }
   at("the end");
   progress_.clear();
@@ -122,7 +130,6 @@ void Trainer::tidy_run() {
 }
 
 void Trainer::open_run() {
-  std::filesystem::create_directories(parts_.run);
   tidy_run();
   write_file_atomically(parts_.run + "/config.yaml", parts_.config_yaml);
   recorder_ = std::make_unique<Recorder>(parts_.run, state_.step, parts_.prometheus);
@@ -180,14 +187,23 @@ bool Trainer::evaluate_and_compare() {
   progress_.clear();
   if (is_first()) log::info("Evaluation at step {}: {}", state_.step, text_of(figures));
   if (recorder_) recorder_->evaluation(state_.step, figures, clock.seconds());
-  const double value = figure(figures, config_.best.metric);
-  if (is_first() && std::isnan(value))
-    log::warn("{} is not defined on this validation set, so step {} cannot be the best.", config_.best.metric,
-              state_.step);
+  const std::optional<double> value = figure(figures, config_.best.metric);
+  if (!value) {
+    save(/*is_last=*/true);
+    user_error(
+        "trainer.best.metric is '{}', which this run's evaluation does not give: it gives {}. Step {} is saved; start "
+        "again with one of these.",
+        config_.best.metric, names_of(figures), state_.step);
+  }
+  if (!std::isfinite(*value)) {
+    if (is_first())
+      log::warn("{} is {} on this validation set, so step {} cannot be the best.", config_.best.metric, *value,
+                state_.step);
+    return false;
+  }
   const bool higher = config_.best.mode == Better::kHigher;
-  const bool first = !state_.best && !std::isnan(value);
-  const bool improved = first || (state_.best && (higher ? value > state_.best->value : value < state_.best->value));
-  if (improved) state_.best = Best{config_.best.metric, value, state_.step};
+  const bool improved = !state_.best || (higher ? *value > state_.best->value : *value < state_.best->value);
+  if (improved) state_.best = Best{config_.best.metric, *value, state_.step};
   return improved;
 }
 
@@ -237,8 +253,9 @@ void Trainer::tell(const std::optional<EndedSave>& ended, Then then) {
   progress_.clear();
   if (ended->problem.empty()) {
     saved_best_ = ended->best;
+    if (!is_first()) return;
     for (const std::string& warning : ended->warnings) log::warn("{}", warning);
-    if (is_first()) log::info("Saved {}.", ended->path);
+    log::info("Saved {}.", ended->path);
     return;
   }
   // What no checkpoint holds is not the best one: a later state need only be better than those that are there.

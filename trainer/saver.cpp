@@ -6,6 +6,7 @@
 
 #include "src/base/error.h"
 #include "src/base/fs.h"
+#include "src/base/log.h"
 #include "src/base/text.h"
 #include "src/dist/gather.h"
 #include "src/tensor/host_copy.h"
@@ -59,13 +60,18 @@ Saver::Saver(std::string run, Keep keep, bool in_background, std::shared_ptr<dis
     : run_(std::move(run)), keep_(keep), in_background_(in_background), ranks_(std::move(ranks)) {}
 
 Saver::~Saver() {
-  if (task_.valid()) task_.wait();
+  if (!task_.valid()) return;
+  const Json told = Json::parse(task_.get());
+  if (stage_ != Stage::kWriting || !is_first() || is_shared_ || told.contains("problem")) return;
+  const Json ended = Json::parse(report([&] { return commit(run_, state_, keep_, told["files"]); }));
+  if (ended.contains("path")) log::info("Saved {}.", ended["path"].get<std::string>());
 }
 
 void Saver::start(CheckpointParts parts, const std::string& problem) {
   if (stage_ != Stage::kIdle) internal_error("a checkpoint is begun while another one is written");
   stage_ = Stage::kWriting;
   state_ = parts.state;
+  is_shared_ = parts.is_shared;
   const bool writes = is_first() || parts.is_shared;
   if (!problem.empty()) {
     task_ = std::async(std::launch::async, [problem] { return report([&] { return Json{{"problem", problem}}; }); });

@@ -29,7 +29,9 @@ class Saver {
   // `in_background`: a write keeps a copy of the optimizer's values in host memory, so that they may change meanwhile.
   // Without it the caller waits before it changes them.
   Saver(std::string run, Keep keep, bool in_background, std::shared_ptr<dist::Communicator> ranks);
-  ~Saver();  // waits for this rank's thread; what was not ended stays a partial folder
+  // Waits for this rank's thread. What was not ended, as a rank is lost or gives up, becomes a checkpoint where the
+  // first rank alone wrote it, and stays a partial folder otherwise.
+  ~Saver();
 
   // Begins to write a checkpoint; none may be in flight. `parts.model` holds copies already. `problem`: what already
   // speaks against it, told as if this rank's write had failed; "" for nothing. Every rank calls it.
@@ -54,6 +56,7 @@ class Saver {
   std::shared_ptr<dist::Communicator> ranks_;
   Stage stage_ = Stage::kIdle;
   RunState state_;                 // of the write in flight
+  bool is_shared_ = false;         // it is written by all ranks
   std::future<std::string> task_;  // its stage on this rank; gives a report as JSON and does not throw
 };
 

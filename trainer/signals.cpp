@@ -1,6 +1,7 @@
 #include "trainer/signals.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <array>
 #include <mutex>
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::array<int, 3> kSignals = {SIGTERM, SIGUSR1, SIGINT};
 volatile sig_atomic_t g_received = 0;
+volatile sig_atomic_t g_tells = 0;
 std::mutex g_mutex;  // guards the two below
 int g_living = 0;
 std::array<struct sigaction, kSignals.size()> g_before;
@@ -21,12 +23,16 @@ void on_signal(int number) {
     return;
   }
   g_received = number;
+  constexpr char kTold[] =
+      "\nThe run is saved once this step is done, evaluation included; Ctrl-C again ends it at once.\n";
+  if (number == SIGINT && g_tells) (void)!write(STDERR_FILENO, kTold, sizeof(kTold) - 1);
 }
 
 }  // namespace
 
-StopSignals::StopSignals() {
+StopSignals::StopSignals(bool tells) {
   const std::lock_guard lock(g_mutex);
+  if (tells) g_tells = 1;
   if (g_living++ > 0) return;
   g_received = 0;
   struct sigaction action = {};
@@ -39,6 +45,7 @@ StopSignals::StopSignals() {
 StopSignals::~StopSignals() {
   const std::lock_guard lock(g_mutex);
   if (--g_living > 0) return;
+  g_tells = 0;
   for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &g_before[i], nullptr);
 }
 

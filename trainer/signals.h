@@ -6,7 +6,8 @@ namespace usam {
 // ending the process; a second SIGINT ends it at once. Several (ranks that are threads) share what came.
 class StopSignals {
  public:
-  StopSignals();
+  // `tells`: a first SIGINT is answered on standard error at once.
+  explicit StopSignals(bool tells = false);
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;

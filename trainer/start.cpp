@@ -31,6 +31,8 @@ Trainer::Trainer(const TrainerConfig& config, TrainerParts parts)
       interval_(parts_.ranks->sent()) {
   for (const auto& [name, parameter] : trained_) parameters_.push_back(parameter);
   if (parts_.train.micro_batches({}) == 0) user_error("data.train gives no micro-batch: it is empty.");
+  if (!parts_.valid && config_.best.metric != "loss")
+    user_error("trainer.best.metric is '{}', but data.valid names nothing to measure it on.", config_.best.metric);
   if (parts_.valid && parts_.valid->micro_batches({}) == 0) user_error("data.valid gives no micro-batch: it is empty.");
   state_.seed = parts_.seed;
   state_.global_micro_batches = parts_.ranks->world() * config_.accumulate;
@@ -64,9 +66,11 @@ void Trainer::restore_state(const std::string& checkpoint) {
   io::NamedTensors values = trained_;
   for (const auto& named : parts_.recipe->statistics()) values.push_back(named);
   restore_tensors(values, checkpoint + "/model.safetensors");
-  // A best checkpoint that is gone, or stayed behind in another run's folder, cannot be linked to.
+  // A best checkpoint that is gone, or stayed behind in another run's folder, cannot be linked to; one by another
+  // metric says nothing.
   if (state.best &&
-      !std::filesystem::exists(fmt::format("{}/checkpoint-{}/manifest.json", parts_.run, state.best->step)))
+      (state.best->metric != config_.best.metric ||
+       !std::filesystem::exists(fmt::format("{}/checkpoint-{}/manifest.json", parts_.run, state.best->step))))
     state.best.reset();
   state_ = state;
   guard_.restore(state.bad_steps);

@@ -50,6 +50,7 @@ StepRecord Trainer::step() {
   }
   parallel_->finish();
   parallel_->leave();
+  at("update");
   const std::vector<ParameterGroup> groups = this->groups();
   record.figures = tally.figures(counts, *parts_.ranks);
   record.gradient_norm =
@@ -63,7 +64,7 @@ StepRecord Trainer::step() {
   } else {
     drop(record, batches, losses);
   }
-  give_back_spare_memory();
+  if (parts_.device.is_cpu()) give_back_spare_memory(clock.seconds());
   record.ended_epoch = advance();
   record.audio_seconds = counts.at(kAudioSeconds);
   if (const auto tokens = counts.find("tokens"); tokens != counts.end()) record.tokens = tokens->second;
@@ -101,7 +102,6 @@ Counts Trainer::count(const std::vector<data::Batch>& batches) {
 }
 
 StepOutput Trainer::forward(const data::Batch& batch) {
-  keys_under_way_ = batch.keys;
   AutocastScope autocast(parts_.device, config_.precision);
   if (batch.size() > 0 || !parts_.stand_in) return parts_.recipe->forward(batch.to(parts_.device));
   StepOutput output = parts_.recipe->forward(parts_.stand_in->to(parts_.device));
@@ -111,7 +111,7 @@ StepOutput Trainer::forward(const data::Batch& batch) {
 }
 
 void Trainer::backward(const torch::Tensor& loss, bool is_last) {
-  at("backward", keys_under_way_);
+  at("backward", std::vector<std::string>(keys_under_way_));
   if (is_last) parallel_->expect_last_backward();
   loss.backward();
 }

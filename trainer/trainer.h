@@ -136,7 +136,8 @@ class Trainer {
   std::unique_ptr<RankFile> rank_file_;  // inside run()
   std::unique_ptr<Recorder> recorder_;   // on the first rank, inside run()
   std::unique_ptr<BatchStream> stream_;
-  std::vector<std::string> keys_under_way_;  // of the micro-batch being computed, for messages
+  std::string phase_under_way_;              // for messages, as the two below
+  std::vector<std::string> keys_under_way_;  // of the micro-batch being computed
   int64_t step_under_way_ = 0;               // or just ended, while a run evaluates and saves
   RunState state_;
   int64_t total_ = 0;

@@ -9,8 +9,15 @@
 namespace usam {
 
 void describe(Fields& f, BestConfig& c) {
-  f("metric", c.metric, "loss, or the name of a term or metric of the evaluation");
-  f.choice("mode", c.mode, {{"min", Better::kLower}, {"max", Better::kHigher}}, "whether lower or higher is better");
+  f("metric", c.metric, "loss, or the name of a term or metric of the evaluation, such as ASR/wer or tasks/error")
+      .resumable();
+  f.choice("mode", c.mode, {{"auto", Better::kAuto}, {"min", Better::kLower}, {"max", Better::kHigher}},
+           "whether lower or higher is better; auto: lower, for the loss alone")
+      .resumable();
+  f.rule([&c] {
+    if (c.mode != Better::kAuto || c.metric == "loss") return std::string();
+    return fmt::format("say with 'mode: min' or 'mode: max' whether lower or higher '{}' is better.", c.metric);
+  });
 }
 
 TrainerConfig::TrainerConfig()

@@ -8,12 +8,12 @@
 namespace usam {
 
 enum class Precision { kFp32, kBf16 };
-enum class Better { kLower, kHigher };
+enum class Better { kAuto, kLower, kHigher };  // kAuto: lower, for the loss alone
 
 // Which evaluation figure says that a checkpoint is the best.
 struct BestConfig {
   std::string metric = "loss";
-  Better mode = Better::kLower;
+  Better mode = Better::kAuto;
 };
 void describe(Fields& f, BestConfig& c);
 

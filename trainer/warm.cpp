@@ -1,4 +1,5 @@
 // Trying the micro-batches that take most memory before anything is trained.
+#include <limits>
 #include <map>
 
 #include "src/base/error.h"
@@ -34,6 +35,12 @@ class Statistics {
   std::vector<std::pair<torch::Tensor, torch::Tensor>> kept_;
 };
 
+// A device's memory is too small for a micro-batch.
+class DoesNotFit : public UserError {
+ public:
+  using UserError::UserError;
+};
+
 }  // namespace
 
 // Every rank runs the same ones, so that all know. Training afterwards has the same bits as without.
@@ -61,14 +68,15 @@ void Trainer::pass(const data::Batch& batch, Trial& trial) {
     trial.forward = clock.seconds();
     backward(loss, /*is_last=*/true);
     parallel_->finish();
+    loss.item();
     trial.backward = clock.seconds() - trial.forward;
   } catch (const std::exception& e) {
     if (!is_out_of_memory(e)) throw;
-    user_error(
+    throw DoesNotFit(fmt::format(
         "A micro-batch of epoch {} with {} samples and {:.1f} s of audio does not fit into "
         "the memory of {}. Lower data.batch, or data.max_seconds where few clips are that long; where long rows take "
         "more than their share, give data.batch a quadratic term. Its samples: {}. The error was: {}",
-        batch.cursor.epoch, batch.size(), batch.audio_seconds, parts_.device.str(), join_words(batch.keys), e.what());
+        batch.cursor.epoch, batch.size(), batch.audio_seconds, parts_.device.str(), join_words(batch.keys), e.what()));
   }
 }
 
@@ -78,6 +86,7 @@ void Trainer::fit_memory() {
   const std::vector<data::Batch> batches = parts_.train.worst(state_.cursor);
   const Statistics statistics(*parts_.recipe);
   const Held held = this->held();
+  // Of the rank that needs most.
   const auto need = [&](int64_t count) {
     recomputed_->choose(count);
     int64_t most = 0;
@@ -92,15 +101,28 @@ void Trainer::fit_memory() {
           parts_.device.type());
       most = std::max(most, memory.peak());
     }
-    for (const torch::Tensor& of_rank : parts_.ranks->all_gather(torch::tensor({most})))
-      most = std::max(most, of_rank.item<int64_t>());
-    return held.weights + held.optimizer + most;
+    int64_t needed = 0;
+    for (const torch::Tensor& of_rank : parts_.ranks->all_gather(torch::tensor({held.weights + held.optimizer + most})))
+      needed = std::max(needed, of_rank.item<int64_t>());
+    return needed;
+  };
+  // What does not fit while fewer blocks are tried is above any budget. Several ranks cannot go on from there.
+  const auto try_need = [&](int64_t count) {
+    try {
+      return need(count);
+    } catch (const DoesNotFit&) {
+      if (parts_.ranks->world() > 1 || count == recomputed_->size()) throw;
+      parallel_->clear_gradients();
+      parallel_->leave();
+      return std::numeric_limits<int64_t>::max();
+    }
   };
   need(recomputed_->size());
   recomputed_->keep_used();
   int64_t needed = 0;
   const auto budget = static_cast<int64_t>(config_.recompute_to_gib * (1 << 30));
-  const auto chosen = least_within(recomputed_->size(), budget, [&](int64_t count) { return needed = need(count); });
+  const auto chosen =
+      least_within(recomputed_->size(), budget, [&](int64_t count) { return needed = try_need(count); });
   if (!chosen)
     user_error(
         "trainer.recompute_to_gib: the micro-batches that take most memory need {} with all {} blocks computed again, "
@@ -143,6 +165,7 @@ Held Trainer::held() const {
   for (const auto& item : parts_.recipe->module().named_parameters()) add(item.value());
   for (const auto& item : parts_.recipe->module().named_buffers()) add(item.value());
   Held held;
+  held.weights = parallel_->held_bytes();
   for (const auto& [storage, bytes] : storages) held.weights += bytes;
   for (const torch::Tensor& parameter : parameters_)
     if (parameter.grad().defined()) held.gradients += static_cast<int64_t>(parameter.grad().nbytes());

@@ -10,6 +10,8 @@ namespace usam {
 
 // `slowness`: of a phase that cannot tell how far it is (dist::Activity).
 void Trainer::at(const std::string& phase, const std::vector<std::string>& keys, int64_t slowness) {
+  phase_under_way_ = phase;
+  keys_under_way_ = keys;
   parts_.ranks->post().at({step_under_way_, phase, keys, slowness});
 }
 
@@ -42,9 +44,10 @@ const torch::Tensor& Trainer::see(const torch::Tensor& loss, bool is_last) {
 void Trainer::explain_failure(const std::exception& e) {
   progress_.clear();
   if (is_out_of_memory(e)) {
-    log::error("{}", out_of_memory_message(state_.step + 1, parts_.device.str(), keys_under_way_));
+    log::error("{}", out_of_memory_message(step_under_way_, phase_under_way_, parts_.device.str(), keys_under_way_));
   } else if (dynamic_cast<const c10::Error*>(&e) && !dynamic_cast<const c10::DistError*>(&e)) {
-    log::error("Step {} failed on the samples {}.", state_.step + 1, join_words(keys_under_way_));
+    const std::string on = keys_under_way_.empty() ? "" : " on the samples " + join_words(keys_under_way_);
+    log::error("Step {} failed in its {}{}.", step_under_way_, phase_under_way_, on);
   } else if (const std::string lost = parts_.ranks->diagnosis(); !lost.empty()) {
     throw dist::RankLost(lost);
   }

@@ -43,6 +43,8 @@ class DataParallel {
   // Before and after the passes of a step or of an evaluation, which run between the two.
   virtual void enter() {}
   virtual void leave() {}
+  // Bytes of what this rank holds all the time beside the module's own tensors: shards, buckets.
+  virtual int64_t held_bytes() const { return 0; }
   // Forgets the gradients of the last step.
   virtual void clear_gradients() = 0;
   // The next backward pass is the step's last, and reaches every parameter: gradients may leave for the other ranks

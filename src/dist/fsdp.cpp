@@ -130,6 +130,11 @@ class Unit {
     return text;
   }
 
+  int64_t held_bytes() {
+    int64_t bytes = 0;
+    each([&](Shard& shard) { bytes += static_cast<int64_t>(shard.own().nbytes()); });
+    return bytes;
+  }
   bool is_trained() const { return !trained_.empty(); }
   bool is_here() const { return is_here_; }
   std::vector<Shard>& trained() { return trained_; }
@@ -272,6 +277,11 @@ class Fsdp final : public DataParallel {
     return text;
   }
 
+  int64_t held_bytes() const override {
+    int64_t bytes = 0;
+    for (const auto& unit : units_) bytes += unit->held_bytes();
+    return bytes;
+  }
   void enter() override {
     root().start_fetch();
     root().end_fetch();

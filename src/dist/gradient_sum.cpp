@@ -61,14 +61,18 @@ class Buckets final : public GradientSum {
         c10d::kDefaultFirstBucketBytes, /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false,
         std::vector<int64_t>{});
     reducer_->register_comm_hook(std::make_unique<SumHook>(ranks));
+    for (const torch::Tensor& parameter : parameters) bytes_ += static_cast<int64_t>(parameter.nbytes());
   }
 
   void expect_last_backward() override { reducer_->prepare_for_backward({}); }
   // The backward pass has waited for the last bucket, with whose departure its own work was done.
   void finish() override { ranks_->post().waited_for(ranks_->post().view().stood); }
 
+  int64_t held_bytes() const override { return bytes_; }
+
  private:
   std::shared_ptr<ProcessRanks> ranks_;
+  int64_t bytes_ = 0;  // of all buckets
   std::unique_ptr<c10d::Reducer> reducer_;
 };
 

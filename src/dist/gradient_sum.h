@@ -17,6 +17,8 @@ class GradientSum {
   virtual void expect_last_backward() {}
   // After the last backward pass: every parameter has a gradient, the sum over the ranks, with the same bits on each.
   virtual void finish() = 0;
+  // Bytes of the buffers that are there all the time.
+  virtual int64_t held_bytes() const { return 0; }
 };
 
 // One message with all gradients, after the backward pass; for any ranks.

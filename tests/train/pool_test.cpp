@@ -36,15 +36,16 @@ void expect_close(const Json& ours, const Json& theirs, const std::string& where
 TEST_F(TrainPool, OfSeveralRanksIsOneLargerMicroBatch) {
   for (const int ranks : {2, 3}) {
     const std::string one = "one" + std::to_string(ranks);
-    train_on(1, one, "trainer.best.metric=tasks/error data.batch.rows=" + std::to_string(2 * ranks));
+    train_on(1, one,
+             "trainer.best.metric=tasks/error trainer.best.mode=min data.batch.rows=" + std::to_string(2 * ranks));
     const auto theirs = metrics_of(path(one));
     ASSERT_EQ(theirs.size(), 8U);  // six steps, two evaluations
     for (const std::string strategy : {"ddp", "fsdp"}) {
       const std::string many = strategy + std::to_string(ranks);
-      train_on(
-          ranks, many,
-          "recipe.loss.saclm.negatives=ranks data.batch.rows=2 trainer.best.metric=tasks/error parallel.strategy=" +
-              strategy);
+      train_on(ranks, many,
+               "recipe.loss.saclm.negatives=ranks data.batch.rows=2 trainer.best.metric=tasks/error "
+               "trainer.best.mode=min parallel.strategy=" +
+                   strategy);
       const auto ours = metrics_of(path(many));
       ASSERT_EQ(ours.size(), 8U);
       for (size_t i = 0; i < ours.size(); ++i) expect_close(ours[i], theirs[i], many + " line " + std::to_string(i));

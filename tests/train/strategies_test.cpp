@@ -62,7 +62,7 @@ TEST_F(Strategies, TrainAllWeights) {
 
 // Decoding, which the ranks do alike where they fetch each other's weights for every token.
 TEST_F(Strategies, DecodeDuringEvaluation) {
-  const std::string best = "trainer.best.metric=tasks/error ";
+  const std::string best = "trainer.best.metric=tasks/error trainer.best.mode=min ";
   const auto one = run("env OMP_NUM_THREADS=1", command("one", best + "trainer.accumulate=2"));
   ASSERT_EQ(one.code, 0) << one.errors;
   expect_done(run_ranks(2, free_port(), command("two", best + "trainer.accumulate=1 parallel.strategy=fsdp")));
@@ -72,7 +72,8 @@ TEST_F(Strategies, DecodeDuringEvaluation) {
 }
 
 TEST_F(Strategies, TrainInBf16) {
-  const std::string more = "trainer.best.metric=tasks/error trainer.precision=bf16 recipe.llm.train=full ";
+  const std::string more =
+      "trainer.best.metric=tasks/error trainer.best.mode=min trainer.precision=bf16 recipe.llm.train=full ";
   const auto one = run("env OMP_NUM_THREADS=1", command("one", more + "trainer.accumulate=2"));
   ASSERT_EQ(one.code, 0) << one.errors;
   expect_done(run_ranks(2, free_port(), command("two", more + "trainer.accumulate=1 parallel.strategy=fsdp")));
@@ -96,7 +97,7 @@ TEST_F(Strategies, KeepFrozenWeightsInFewerBits) {
 // A tied table in bfloat16 is whole between the root's fetch and its release, and so are MERT's convolutions in codes.
 TEST_F(Strategies, MultiplyInFewerBits) {
   const std::string more =
-      "trainer.best.metric=tasks/error recipe.llm.store=bfloat16_dynamic recipe.llm.tied=true "
+      "trainer.best.metric=tasks/error trainer.best.mode=min recipe.llm.store=bfloat16_dynamic recipe.llm.tied=true "
       "recipe.encoders.mert.store=int8_dynamic ";
   const auto one = run("env OMP_NUM_THREADS=1", command("one", more + "trainer.accumulate=2"));
   ASSERT_EQ(one.code, 0) << one.errors;

@@ -74,6 +74,10 @@ TEST(TrainerConfig, ReportsMistakes) {
   const std::string twice = folder.write("e.yaml", "trainer: {max_steps: 3, recompute: 0.5, recompute_to_gib: 20}\n");
   EXPECT_EQ(test::message_of([&] { load_config(twice, {}, config); }),
             twice + ":1:10: give 'recompute' or 'recompute_to_gib', not both.");
+  const std::string unsure = folder.write("f.yaml", "trainer: {max_steps: 3, best: {metric: ASR/wer}}\n");
+  Whole other;
+  EXPECT_EQ(test::message_of([&] { load_config(unsure, {}, other); }),
+            unsure + ":1:31: say with 'mode: min' or 'mode: max' whether lower or higher 'ASR/wer' is better.");
   const std::string never = folder.write("d.yaml", "trainer: {max_steps: 3, max_time: 3 hours}\n");
   EXPECT_EQ(test::message_of([&] { load_config(never, {}, config); }),
             never + ":1:35: '3 hours' is no time; write 3h50m, 90m, 30s or seconds.");

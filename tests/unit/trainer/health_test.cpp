@@ -105,10 +105,16 @@ TEST(Health, OutOfMemory) {
     EXPECT_TRUE(is_out_of_memory(e)) << e.what();
   }
   EXPECT_EQ(
-      out_of_memory_message(12, "cuda:0", {"a", "b"}),
+      out_of_memory_message(12, "backward", "cuda:0", {"a", "b"}),
       "Step 12 does not fit into the memory of cuda:0. Lower data.batch (and raise trainer.accumulate as much) or "
       "data.max_seconds, or raise trainer.recompute; trainer.warm_with_longest: true finds out before the first "
       "step. Its samples: a and b.");
+  EXPECT_EQ(
+      out_of_memory_message(12, "figures of the evaluation", "cuda:0", {"a"}),
+      "The evaluation after step 12 does not fit into the memory of cuda:0. Lower evaluate.batch_rows or data.batch.");
+  EXPECT_EQ(out_of_memory_message(12, "saving", "cuda:0", {}),
+            "What is saved after step 12 does not fit into host memory. Set trainer.save_in_background: false, which "
+            "needs no copy of the optimizer's values.");
 }
 
 // Out of memory in the middle of a run, as its user sees it.

@@ -58,6 +58,17 @@ TEST_F(SaverTest, TwoRanksMakeOneCheckpoint) {
   expect_holds_all(run() + "/last");
 }
 
+// As an error ends the ranks one by one.
+TEST_F(SaverTest, WhatTheFirstRankWroteAloneBecomesACheckpointWithoutTheOthers) {
+  test::on_threads(2, [&](dist::Communicator& rank) {
+    CheckpointParts parts = parts_of(rank, 3);
+    parts.is_shared = false;
+    Saver(run(), {}, true, {&rank, [](auto*) {}}).start(std::move(parts));
+  });
+  EXPECT_TRUE(checkpoint_problems(run() + "/checkpoint-3").empty());
+  EXPECT_EQ(std::filesystem::read_symlink(run() + "/last"), "checkpoint-3");
+}
+
 // A write that waits in the middle until it is let go on.
 struct Held {
   std::latch begun{1}, goes_on{1};

@@ -213,8 +213,19 @@ TEST(Trainer, NamesTheFiguresWhenTheBestMetricIsUnknown) {
   Trainer trainer(config, toy_parts(folder.path()));
   EXPECT_EQ(
       test::message_of([&] { trainer.run(); }),
-      "trainer.best.metric is 'wer', which this run's evaluation does not give. It gives loss, error, samples_seen "
-      "and size.");
+      "trainer.best.metric is 'wer', which this run's evaluation does not give: it gives loss, error, samples_seen "
+      "and size. Step 3 is saved; start again with one of these.");
+  EXPECT_TRUE(checkpoint_problems(folder.path() / "checkpoint-3").empty());
+}
+
+TEST(Trainer, TheBestByAMetricNeedsAValidationSet) {
+  const test::TemporaryFolder folder;
+  TrainerConfig config = toy_config(3);
+  config.best.metric = "error";
+  TrainerParts parts = toy_parts(folder.path());
+  parts.valid.reset();
+  EXPECT_EQ(test::message_of([&] { Trainer(config, parts); }),
+            "trainer.best.metric is 'error', but data.valid names nothing to measure it on.");
 }
 
 TEST(Trainer, EvaluatesWithTrueCounts) {

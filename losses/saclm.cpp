@@ -272,22 +272,40 @@ torch::Tensor equal_texts(const torch::Tensor& ids_BW, const torch::Tensor& vali
   return (ids.unsqueeze(1) == ids.unsqueeze(0)).all(2);
 }
 
+namespace {
+
+// R@1 both ways of a matrix whose diagonal belongs together; samples that take no part neither count nor are negatives.
+std::vector<Metric> recall(const torch::Tensor& similarity_BB, const torch::Tensor& negative_BB,
+                           const std::string& end) {
+  const auto counted_B = negative_BB.any(1);
+  const auto hits = [&](const torch::Tensor& s_BB) {
+    if (s_BB.numel() == 0) return 0.0;
+    const auto best_B = masked_max(s_BB, negative_BB, 1);
+    return (s_BB.diagonal() > best_B).logical_and(counted_B).sum().item<double>();
+  };
+  const auto count = counted_B.sum().item<double>();
+  return {{"saclm_r1_text" + end, hits(similarity_BB), count},
+          {"saclm_r1_audio" + end, hits(similarity_BB.t()), count}};
+}
+
+}  // namespace
+
 std::vector<Metric> retrieval(const torch::Tensor& similarity_BB, const torch::Tensor& same_text_BB) {
   const torch::NoGradGuard no_grad;
   const auto everyone_B = torch::ones({similarity_BB.size(0)}, same_text_BB.options());
   const auto negative_BB = true_negatives(everyone_B, same_text_BB);
-  const auto counted_B = negative_BB.any(1);
   const auto positive_B = similarity_BB.diagonal();
-  const auto hits = [&](const torch::Tensor& s_BB) {
-    if (s_BB.numel() == 0) return 0.0;
-    return (positive_B > masked_max(s_BB, negative_BB, 1)).logical_and(counted_B).sum().item<double>();
-  };
-  const auto count = counted_B.sum().item<double>();
-  return {{"saclm_r1_text", hits(similarity_BB), count},
-          {"saclm_r1_audio", hits(similarity_BB.t()), count},
-          {"saclm_positive", positive_B.sum().item<double>(), static_cast<double>(positive_B.size(0))},
-          {"saclm_negative", similarity_BB.masked_fill(~negative_BB, 0).sum().item<double>(),
-           negative_BB.sum().item<double>()}};
+  auto figures = recall(similarity_BB, negative_BB, "");
+  figures.push_back({"saclm_positive", positive_B.sum().item<double>(), static_cast<double>(positive_B.size(0))});
+  figures.push_back({"saclm_negative", similarity_BB.masked_fill(~negative_BB, 0).sum().item<double>(),
+                     negative_BB.sum().item<double>()});
+  return figures;
+}
+
+std::vector<Metric> shuffled_retrieval(const torch::Tensor& similarity_BB, const torch::Tensor& same_text_BB) {
+  const torch::NoGradGuard no_grad;
+  const auto is_other_B = ~same_text_BB.roll(1, 1).diagonal();
+  return recall(similarity_BB.roll(1, 1), true_negatives(is_other_B, same_text_BB.roll({1, 1}, {0, 1})), "_shuffled");
 }
 
 }  // namespace usam::losses

@@ -108,4 +108,7 @@ torch::Tensor equal_texts(const torch::Tensor& ids_BW, const torch::Tensor& vali
 // miss), mean positive and mean negative similarity. Sums and counts, so that batches add up.
 std::vector<Metric> retrieval(const torch::Tensor& similarity_BB, const torch::Tensor& same_text_BB);
 
+// The control: R@1 as if each audio belonged to the text of the sample before it, where that is another text.
+std::vector<Metric> shuffled_retrieval(const torch::Tensor& similarity_BB, const torch::Tensor& same_text_BB);
+
 }  // namespace usam::losses

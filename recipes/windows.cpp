@@ -11,6 +11,7 @@
 #include "recipes/answers.h"
 #include "src/base/error.h"
 #include "src/text/merge.h"
+#include "src/text/unicode.h"
 
 namespace usam::recipes {
 namespace {
@@ -33,7 +34,7 @@ std::string mean_number(const std::vector<Answer>& parts) {
   double sum = 0;
   int64_t count = 0;
   for (const Answer& part : parts) {
-    const std::string& text = *part.text;
+    const std::string text = text::strip(*part.text);
     double number = 0;
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
     if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) continue;

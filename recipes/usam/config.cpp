@@ -46,18 +46,44 @@ std::string cache_problem(const UsamConfig& c) {
   return "";
 }
 
+// The value of a part's key, defaults included; null where it has none.
+ConfigNode value_of(const Part& part, const std::string& key) {
+  const ConfigNode printed = print_part(part);
+  const auto* found = printed.find(key);
+  return found ? found->value : ConfigNode();
+}
+
+// A window of less than four time steps cuts through those whose four bands are frames that follow each other.
+std::string window_problem(const UsamConfig& c, const EncoderSlot& reference) {
+  const std::string window = value_of(c.bridge, "window").text;
+  if (value_of(reference.part, "bands").text != "interleave" || window.empty()) return "";
+  const int64_t frames = std::stoll(window);
+  if (frames >= 16 || frames % 4 == 0) return "";
+  return fmt::format(
+      "'recipe.bridge.window' is {}, but the frames of '{}' stand in fours, the bands of one time step: below 16 give "
+      "a multiple of 4, or give the encoder 'bands: fold'.",
+      frames, c.fusion.reference);
+}
+
 std::string problem_of(const UsamConfig& c) {
   if (c.encoders.empty()) return "'recipe.encoders' names no encoder; give at least one.";
-  auto is_reference = [&](const auto& slot) { return slot.first == c.fusion.reference; };
-  if (!c.fusion.hz && std::none_of(c.encoders.begin(), c.encoders.end(), is_reference)) {
-    return fmt::format(
-        "'recipe.fusion.reference' is '{}', which is none of the encoders; name one of them or give 'hz'.",
-        c.fusion.reference);
+  if (!c.fusion.hz) {
+    const auto reference =
+        std::ranges::find(c.encoders, c.fusion.reference, [](const auto& slot) { return slot.first; });
+    if (reference == c.encoders.end())
+      return fmt::format(
+          "'recipe.fusion.reference' is '{}', which is none of the encoders; name one of them or give 'hz'.",
+          c.fusion.reference);
+    if (const std::string problem = window_problem(c, reference->second); !problem.empty()) return problem;
   }
   for (const auto& [task, prompt] : c.prompts) {
     const std::string problem = prompt_problem(prompt);
     if (!problem.empty()) return fmt::format("'recipe.prompts.{}' {}", task, problem);
   }
+  if (c.loss.balance.weight.value_or(0) > 0 && value_of(c.projector, "top_k").is_null())
+    return "'recipe.loss.balance.weight' draws experts level where few of them run: give 'recipe.projector.top_k' too.";
+  if (!value_of(c.bridge, "prune").is_null() && !c.loss.saclm)
+    return "'recipe.bridge.prune' chooses audio tokens by the contrastive loss's scores; give 'recipe.loss.saclm' too.";
   return c.cache ? cache_problem(c) : "";
 }
 

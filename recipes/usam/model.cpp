@@ -1,11 +1,13 @@
 #include "recipes/usam/model.h"
 
 #include "src/base/error.h"
+#include "src/base/log.h"
 #include "src/models/model_registry.h"
 #include "src/nn/align.h"
 #include "src/nn/bridge_registry.h"
 #include "src/nn/frame_select.h"
 #include "src/nn/freeze.h"
+#include "src/nn/task_moe.h"
 #include "src/tensor/rng.h"
 
 namespace usam::recipes {
@@ -45,9 +47,6 @@ UsamModel::UsamModel(const UsamConfig& config, uint64_t seed, int64_t vocab_size
   if (config.loss.saclm) {
     seed_part(seed, "saclm");
     saclm = register_module("saclm", losses::Saclm(*config.loss.saclm, llm->width()));
-  } else if (bridge->keep() < 1) {
-    user_error(
-        "'recipe.bridge.prune' chooses audio tokens by the contrastive loss's scores; give 'recipe.loss.saclm' too.");
   }
   choose_trainables(config, seed);
 }
@@ -64,6 +63,8 @@ void UsamModel::add_encoder(const std::string& name, const EncoderSlot& slot, ui
 // LoRA is attached and parameters are frozen here, from outside the models.
 void UsamModel::choose_trainables(const UsamConfig& config, uint64_t seed) {
   auto apply = [&](torch::nn::Module& module, Train train, const nn::LoraConfig& lora, const std::string& name) {
+    if (train != Train::kLora && !(lora == nn::LoraConfig()))
+      log::warn("recipe: 'lora' of {} is not used, because its 'train' is not lora.", name);
     if (train == Train::kFull) return;
     for (auto& parameter : module.parameters()) parameter.requires_grad_(false);
     if (train == Train::kLora) nn::attach_lora(module, lora, seed, name);
@@ -104,7 +105,7 @@ nn::Projected UsamModel::project(const data::Batch& batch, const torch::Tensor& 
 }
 
 int64_t UsamModel::audio_tokens(int64_t frames, double seconds) const {
-  return bridge->output_frames(fusion_.hz ? std::max<int64_t>(1, std::llround(seconds * *fusion_.hz)) : frames);
+  return bridge->output_frames(fusion_.hz ? std::max<int64_t>(1, std::llrint(seconds * *fusion_.hz)) : frames);
 }
 
 torch::Tensor UsamModel::prompt_vector(const data::Batch& batch) {
@@ -116,7 +117,12 @@ torch::Tensor UsamModel::prompt_vector(const data::Batch& batch) {
     sum_BW = sum_BW.defined() ? sum_BW + part : part;
     count_B = count_B.defined() ? count_B + ids.lengths_B : ids.lengths_B;
   }
-  return sum_BW / count_B.unsqueeze(1);
+  return sum_BW / count_B.clamp_min(1).unsqueeze(1);  // zeros where a prompt has no tokens
+}
+
+bool UsamModel::routes_sparsely() const {
+  const auto* moe = dynamic_cast<const nn::TaskMoeImpl*>(projector.get());
+  return moe && moe->config().top_k;
 }
 
 Frames UsamModel::prune(const Frames& audio) {

@@ -32,6 +32,8 @@ class UsamModel : public torch::nn::Module {
   torch::Tensor prompt_vector(const data::Batch& batch);
   // The audio tokens that reach the language model: all, or with bridge.prune those with the highest p_t.
   Frames prune(const Frames& audio);
+  // Whether a frame runs fewer experts than there are.
+  bool routes_sparsely() const;
   // Input embeddings of a padded field of ids, its valid ones only.
   SequencePart embed(const data::BatchField& ids);
 

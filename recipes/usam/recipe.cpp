@@ -6,6 +6,7 @@
 
 #include "recipes/usam/assets.h"
 #include "recipes/usam/feature_cache.h"
+#include "src/base/error.h"
 #include "src/nn/task_moe.h"
 #include "src/tensor/rng.h"
 
@@ -49,6 +50,7 @@ UsamRecipe::UsamRecipe(const UsamConfig& config, const RecipeInit& init)
   config_.prompts = with_defaults(config.prompts);
   prompts_ = std::make_unique<Prompts>(config_.prompts, tokenizer_, config_.chat);
   model_ = std::make_shared<UsamModel>(config_, init_.seed, tokenizer_->vocab_size());
+  if (!config_.loss.balance.weight) config_.loss.balance.weight = model_->routes_sparsely() ? 0.01 : 0;
   eos_ = recipes::end_ids(config_.llm.part, prompts_->end_of_turn());
   const auto& saclm = config_.loss.saclm;
   pool_ = saclm && saclm->negatives == losses::Negatives::kRanks ? init_.ranks : dist::single_rank();
@@ -93,16 +95,28 @@ std::string UsamRecipe::target_text(const data::Row& row, const data::Clip& clip
   return fmt::format("{}", fmt::join(tags, ", "));
 }
 
+// On a GPU such an id would end the process without a name.
+void UsamRecipe::check_ids(const data::Row& row, const std::vector<int64_t>& ids) const {
+  const int64_t vocabulary = model_->llm->vocab_size(),
+                largest = std::ranges::max(ids.empty() ? std::vector<int64_t>{0} : ids);
+  if (largest >= vocabulary)
+    user_error(
+        "The text of '{}' has token {}, but the language model's vocabulary ends at {}: its folder's tokenizer belongs "
+        "to another model.",
+        row.key, largest, vocabulary - 1);
+}
+
 data::Example UsamRecipe::make_example(const data::Row& row, const data::Clip& clip) const {
+  const auto prompt = prompts_->of(row);
+  auto target = tokenizer_->encode(target_text(row, clip));
+  target.push_back(prompts_->end_of_turn());
+  for (const std::vector<int64_t>* ids : {&prompt.left, &prompt.right, &std::as_const(target)}) check_ids(row, *ids);
   const FeatureCache* cache = model_->cache.get();
   data::Example example = shared_fields(clip, cache != nullptr);
   for (const auto& part : model_->encoders) {
     const bool is_kept = cache && cache->keeps(part.name);
     example.merge(encoder_fields(part, clip, is_kept ? std::optional(cache->type()) : std::nullopt));
   }
-  const auto prompt = prompts_->of(row);
-  auto target = tokenizer_->encode(target_text(row, clip));
-  target.push_back(prompts_->end_of_turn());
   example["left"] = ids_tensor(prompt.left);
   example["right"] = ids_tensor(prompt.right);
   example["target"] = ids_tensor(target);
@@ -134,8 +148,17 @@ losses::TextTokens UsamRecipe::embed(const losses::TextPool& texts) const {
 
 losses::SaclmOutput UsamRecipe::contrast(const Frames& audio, const losses::TextPool& own) {
   const auto device = audio.x_BTD.device();
-  const auto texts = losses::pool_texts(own.ids_NW.to(device), own.lengths_N.to(device), *pool_);
-  return model_->saclm->forward(audio, losses::Pool{embed(texts), losses::equal_texts(texts), texts.first, pool_});
+  const losses::TextPool here{own.ids_NW.to(device), own.lengths_N.to(device)};
+  const auto texts = losses::pool_texts(here.ids_NW, here.lengths_N, *pool_);
+  auto out = model_->saclm->forward(audio, losses::Pool{embed(texts), losses::equal_texts(texts), texts.first, pool_});
+  if (model_->is_training()) return out;
+  // What it costs grows with the square of the samples.
+  const auto same_BB = losses::equal_texts(here);
+  const auto similarity_BB = model_->saclm->similarities(audio, embed(here));
+  for (const auto& figures :
+       {losses::retrieval(similarity_BB, same_BB), losses::shuffled_retrieval(similarity_BB, same_BB)})
+    out.metrics.insert(out.metrics.end(), figures.begin(), figures.end());
+  return out;
 }
 
 // A micro-batch without samples computes nothing, but has its turn where the ranks' samples are compared.
@@ -206,22 +229,27 @@ std::vector<Watch> UsamRecipe::watches() const {
   std::vector<Watch> all;
   const auto* moe = dynamic_cast<const nn::TaskMoeImpl*>(model_->projector.get());
   const int64_t experts = moe ? moe->config().experts : 1;
+  const std::string level = model_->routes_sparsely()
+                                ? "Raise recipe.loss.balance.weight"
+                                : "Set recipe.projector.top_k, which brings a loss that draws experts level";
   for (int64_t e = 0; experts > 1 && e < experts; ++e) {
     const std::string figure = fmt::format("experts/{}", e);
     all.push_back({fmt::format("dead_expert/{}", e), figure, kNothing, 1, fmt::format("Dead expert {}", e),
-                   "The router gives it next to nothing, so it learns nothing. Raise recipe.loss.balance.weight, lower "
-                   "trainer.optimizer.lr, or give recipe.projector fewer experts."});
-    all.push_back(
-        {fmt::format("router_collapse/{}", e), figure, 0, kAll, fmt::format("Router collapse to expert {}", e),
-         "All sounds and tasks go the same way. Raise recipe.loss.balance.weight, lower trainer.optimizer.lr, "
-         "or set recipe.projector.router_input to both."});
+                   fmt::format("The router gives it next to nothing, so it learns nothing. {}, lower "
+                               "trainer.optimizer.lr, or give recipe.projector fewer experts.",
+                               level)});
+    all.push_back({fmt::format("router_collapse/{}", e), figure, 0, kAll,
+                   fmt::format("Router collapse to expert {}", e),
+                   fmt::format("All sounds and tasks go the same way. {}, lower trainer.optimizer.lr, or set "
+                               "recipe.projector.router_input to both.",
+                               level)});
   }
   if (config_.loss.saclm && config_.loss.saclm->decision == losses::Decision::kThreshold)
     all.push_back(
         {"mask_collapse", "saclm_kept", 0.02, 0.98, "Mask collapse",
          "The contrastive loss keeps hardly any audio token, or nearly all. Lower recipe.loss.saclm.threshold "
-         "where it keeps none and raise it where it keeps all, set recipe.loss.saclm.regularizer to ratio, or "
-         "recipe.loss.saclm.decision to top_k, which keeps the share rho."});
+         "where it keeps none and raise it where it keeps all, or set recipe.loss.saclm.decision to topk, which keeps "
+         "the share rho."});
   return all;
 }
 

@@ -44,6 +44,7 @@ class UsamRecipe final : public Recipe, public Answers {
 
  private:
   data::Example make_example(const data::Row& row, const data::Clip& clip) const;
+  void check_ids(const data::Row& row, const std::vector<int64_t>& ids) const;
   std::string target_text(const data::Row& row, const data::Clip& clip) const;
   nn::Projected hear(const data::Batch& batch);
   losses::TextTokens embed(const losses::TextPool& texts) const;

@@ -84,6 +84,10 @@ std::vector<std::vector<Search::Next>> Session::advance(const std::vector<int64_
     if (groups.size() > 1)
       own_GV = own_GV.index_select(0, torch::tensor(group.rows, torch::kLong).to(logits_RV.device()));
     const auto all = continuations(own_GV, group.held, group.uniforms, *group.options);
+    if (!all.log_probs_RK.select(1, 0).isfinite().all().item<bool>())
+      user_error(
+          "The language model's scores of the next token are no finite numbers, so none can be chosen. Training of "
+          "these values has diverged, or they do not fit recipe.llm.dtype: float16, whose largest number is 65504.");
     int64_t first = 0;
     for (const auto i : group.searches) {
       next[i] = going_[i].search->advance(all, first);

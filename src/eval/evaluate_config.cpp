@@ -60,6 +60,10 @@ std::string metrics_problem(const TaskConfig& c) {
 std::string task_problem(const std::string& name, const TaskConfig& task, const EvaluateConfig& all) {
   if (task.max_new_tokens && all.decoding.min_new_tokens > *task.max_new_tokens)
     return fmt::format("`decoding.min_new_tokens` is above `tasks.{}.max_new_tokens`.", name);
+  if (all.decoding.min_new_tokens > 0 && (task.answer == Answer::kLabel || task.answer == Answer::kNumber))
+    return fmt::format(
+        "`decoding.min_new_tokens` does not go with `tasks.{}.answer: {}`: such an answer ends where it is complete.",
+        name, name_of(task.answer));
   return "";
 }
 

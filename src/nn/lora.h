@@ -14,6 +14,7 @@ struct LoraConfig {
   double alpha = 32;
   double dropout = 0.1;  // of the update's input, in training
   std::vector<std::string> targets = {"q_proj", "v_proj"};
+  bool operator==(const LoraConfig&) const = default;
 };
 void describe(Fields& f, LoraConfig& c);
 

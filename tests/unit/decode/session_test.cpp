@@ -77,6 +77,22 @@ class SessionTest : public testing::Test {
   std::vector<std::shared_ptr<const Options>> shared_;
 };
 
+TEST_F(SessionTest, ScoresThatAreNoNumbersEndIt) {
+  const auto model = test::small_model();
+  {
+    const torch::NoGradGuard no_grad;
+    model->parameters().back().fill_(NAN);
+  }
+  for (const int64_t i : {0, 2, 3, 5}) {
+    Session session(*model);
+    add(session, i, 1);
+    EXPECT_EQ(
+        test::message_of([&] { session.step(); }),
+        "The language model's scores of the next token are no finite numbers, so none can be chosen. Training of "
+        "these values has diverged, or they do not fit recipe.llm.dtype: float16, whose largest number is 65504.");
+  }
+}
+
 TEST_F(SessionTest, ARefilledBatchAnswersAsEachPromptAlone) {
   const auto model = test::small_model();
   std::map<int64_t, std::vector<Hypothesis>> expected;

@@ -81,7 +81,10 @@ TEST(TaskConfig, IsRefusedWhereItMakesNoSense) {
       {"{metrics: [wer, wer]}", "`metrics` names wer twice."},
       {"{answer: number, metrics: [map]}",
        "The metric map ranks by scores, which `answer: number` does not give; use `answer: likelihood`."},
-      {"{max_new_tokens: 4}", "`decoding.min_new_tokens` is above `tasks.T.max_new_tokens`."}};
+      {"{max_new_tokens: 4}", "`decoding.min_new_tokens` is above `tasks.T.max_new_tokens`."},
+      {"{answer: label}",
+       "`decoding.min_new_tokens` does not go with `tasks.T.answer: label`: such an answer ends where it is "
+       "complete."}};
   for (const auto& [task, sentence] : refused) {
     const std::string message = test::message_of(
         [&] { parsed(folder, "{max_new_tokens: 9, decoding: {min_new_tokens: 5}, tasks: {T: " + task + "}}"); });

@@ -362,6 +362,19 @@ TEST(Saclm, RetrievalCountsHitsPositivesAndNegatives) {
   EXPECT_EQ(retrieval(similarity, same)[0].sum, 2);
 }
 
+// Each audio with the text before it: hits are the pairs (0, 2), (1, 0), (2, 1).
+TEST(Saclm, ShuffledRetrievalIsThatOfTheWrongTexts) {
+  const auto similarity = torch::tensor({0.9, 0.2, 0.3, 0.8, 0.1, 0.0, 0.5, 0.6, 0.5}).view({3, 3});
+  auto same = torch::eye(3, torch::kBool);
+  const auto shuffled = shuffled_retrieval(similarity, same);
+  EXPECT_EQ(shuffled[0].name, "saclm_r1_text_shuffled");
+  EXPECT_EQ(shuffled[0].sum, 2);  // rows 1 and 2
+  EXPECT_EQ(shuffled[0].count, 3);
+  EXPECT_EQ(shuffled[1].sum, 1);   // column 1
+  same[2][1] = same[1][2] = true;  // the text before the last sample's is its own
+  EXPECT_EQ(shuffled_retrieval(similarity, same)[0].count, 2);
+}
+
 TEST(Saclm, EqualTextsAreFoundWhateverTheirPadding) {
   const auto ids = torch::tensor({{4, 5, 0}, {4, 5, 9}, {4, 5, 9}, {4, 0, 0}});
   const auto valid = length_mask(torch::tensor({2, 2, 3, 1}), 3);

@@ -33,7 +33,7 @@ TEST_F(UsamConfigTest, IsRead) {
   EXPECT_EQ(usam.llm.lora.rank, 4);
   ASSERT_TRUE(usam.loss.saclm.has_value());
   EXPECT_EQ(usam.loss.saclm->slots, 2);
-  EXPECT_DOUBLE_EQ(usam.loss.balance.weight, 0.01);
+  EXPECT_FALSE(usam.loss.balance.weight.has_value());
 }
 
 TEST_F(UsamConfigTest, Refusals) {
@@ -45,9 +45,18 @@ TEST_F(UsamConfigTest, Refusals) {
   EXPECT_NE(refusal({"recipe.prompts.ASR=Now"})
                 .find("'recipe.prompts.ASR' must hold <audio> where the audio goes, got 'Now'."),
             std::string::npos);
-  EXPECT_EQ(refusal({"recipe.loss.saclm=null", "recipe.bridge.prune={keep: 0.5}"}, true),
-            "'recipe.bridge.prune' chooses audio tokens by the contrastive loss's scores; give 'recipe.loss.saclm' "
-            "too.");
+  EXPECT_TRUE(refusal({"recipe.loss.saclm=null", "recipe.bridge.prune={keep: 0.5}"})
+                  .ends_with("'recipe.bridge.prune' chooses audio tokens by the contrastive loss's scores; give "
+                             "'recipe.loss.saclm' too."));
+  EXPECT_TRUE(refusal({"recipe.bridge.window=6"})
+                  .ends_with("'recipe.bridge.window' is 6, but the frames of 'ced' stand in fours, the bands of one "
+                             "time step: below 16 give a multiple of 4, or give the encoder 'bands: fold'."));
+  for (const std::string fine : {"recipe.bridge.window=17", "recipe.encoders.ced.bands=fold",
+                                 "recipe.fusion.reference=whisper", "recipe.fusion.hz=25"})
+    EXPECT_EQ(refusal({"recipe.bridge.window=6", fine}), "");
+  EXPECT_TRUE(refusal({"recipe.projector.top_k=null", "recipe.loss.balance.weight=0.01"})
+                  .ends_with("'recipe.loss.balance.weight' draws experts level where few of them run: give "
+                             "'recipe.projector.top_k' too."));
   for (const std::string part : {"recipe.encoders.ced", "recipe.llm"}) {
     EXPECT_TRUE(
         refusal({part + ".train=full", part + ".dtype=bfloat16"}).ends_with("'train: full' needs 'dtype: float32'"));

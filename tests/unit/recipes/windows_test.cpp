@@ -55,7 +55,8 @@ TEST_F(JoinAnswers, ByTheKindOfTheirTask) {
   EXPECT_EQ(joined(Joining::kVote, {"dog", "cat", "bird"}), "dog");
   EXPECT_EQ(joined(Joining::kNumber, {"3.5", "4", "4.5"}), "4");
   EXPECT_EQ(joined(Joining::kNumber, {"1", "2", "2"}), "1.66667");
-  EXPECT_EQ(joined(Joining::kNumber, {"", "2", "4-"}), "2");  // an answer that was cut is none
+  EXPECT_EQ(joined(Joining::kNumber, {" 3", " 4", "no"}), "3.5");  // as tokens that begin a word are written
+  EXPECT_EQ(joined(Joining::kNumber, {"", "2", "4-"}), "2");       // an answer that was cut is none
   EXPECT_EQ(joined(Joining::kNumber, {"", "-", ""}), "");
 }
 

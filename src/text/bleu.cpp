@@ -14,12 +14,6 @@ namespace {
 constexpr size_t kBleuOrders = 4;
 using NgramCounts = std::map<std::vector<std::string>, int64_t>;
 
-std::string replaced(std::string text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
-    text.replace(at, from.size(), to);
-  return text;
-}
-
 // Punctuation apart from words; periods and commas stay inside numbers. (mteval-v13a's language-dependent part)
 std::string punctuation_apart(const std::string& text) {
   static const Regex symbols(R"(([{-~\[-` -&(-+:-@/]))"), after_other(R"(([^0-9])([.,]))"),
@@ -77,10 +71,10 @@ std::string characters_apart(const std::string& text, IsWord is_word) {
 }
 
 std::string western(std::string text) {
-  text = replaced(replaced(replaced(std::move(text), "<skipped>", ""), "-\n", ""), "\n", " ");
+  text = replaced(replaced(replaced(text, "<skipped>", ""), "-\n", ""), "\n", " ");
   if (text.find('&') != std::string::npos) {
-    text = replaced(replaced(std::move(text), "&quot;", "\""), "&amp;", "&");
-    text = replaced(replaced(std::move(text), "&lt;", "<"), "&gt;", ">");
+    text = replaced(replaced(text, "&quot;", "\""), "&amp;", "&");
+    text = replaced(replaced(text, "&lt;", "<"), "&gt;", ">");
   }
   return punctuation_apart(" " + text + " ");
 }

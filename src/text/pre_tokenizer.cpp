@@ -7,17 +7,6 @@
 namespace usam::text {
 namespace {
 
-std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
-  std::string out;
-  out.reserve(text.size());
-  size_t done = 0;
-  for (size_t at = 0; (at = text.find(from, done)) != std::string_view::npos; done = at + from.size()) {
-    out += text.substr(done, at - done);
-    out += to;
-  }
-  return out += text.substr(done);
-}
-
 std::string applied(const NormalizerStep& step, std::string_view text) {
   using Kind = NormalizerStep::Kind;
   switch (step.kind) {

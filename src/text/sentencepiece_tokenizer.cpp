@@ -5,13 +5,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <unordered_map>
 
 #include "src/base/error.h"
 #include "src/base/fs.h"
 #include "src/text/bpe_tokenizer.h"
+#include "src/text/json_node.h"
 #include "src/text/sentencepiece_model.h"
 #include "src/text/tokenizer_files.h"
 #include "src/text/unicode.h"
@@ -24,13 +23,6 @@ constexpr int64_t kBytePieces = 256;
 
 void expect_ok(const sentencepiece::util::Status& status, const std::string& what) {
   if (!status.ok()) user_error("{}: {}", what, status.error_message());
-}
-
-// Other than printable ASCII replaced, so that a message is text whatever the input was.
-std::string printable(std::string_view text) {
-  std::string out;
-  for (char c : text.substr(0, 60)) out += c >= ' ' && c < 127 ? c : '?';
-  return out;
 }
 
 class SentencepieceTokenizer final : public Tokenizer {
@@ -48,7 +40,8 @@ class SentencepieceTokenizer final : public Tokenizer {
   }
 
   std::vector<int64_t> encode_mixed(std::string_view text, size_t plain_begin, size_t plain_end) const override {
-    if (!text::is_valid_utf8(text)) user_error("A text to tokenize is not valid UTF-8: '{}'.", printable(text));
+    if (!text::is_valid_utf8(text))
+      user_error("A text to tokenize is not valid UTF-8: '{}'.", text::shown(text.substr(0, 60)));
     std::vector<int64_t> ids;
     // Each stretch between special tokens is encoded on its own.
     size_t begin = 0;
@@ -195,7 +188,7 @@ std::vector<std::string> training_texts(const std::vector<std::string>& texts) {
   std::vector<std::string> kept;
   for (const std::string& text : texts) {
     if (!text::is_valid_utf8(text))
-      user_error("A text to train the tokenizer from is not valid UTF-8: '{}'.", printable(text));
+      user_error("A text to train the tokenizer from is not valid UTF-8: '{}'.", text::shown(text.substr(0, 60)));
     std::string line = without_reserved(text);
     if (!text::strip(line).empty()) kept.push_back(std::move(line));
   }
@@ -233,11 +226,7 @@ void describe(Fields& f, SentencepieceTraining& c) {
 }
 
 std::shared_ptr<Tokenizer> open_sentencepiece(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) user_error("{}: the tokenizer cannot be read.", file);
-  std::stringstream content;
-  content << in.rdbuf();
-  return open_sentencepiece(content.str(), file,
+  return open_sentencepiece(read_file(file), file,
                             text::read_side_files(std::filesystem::path(file).parent_path().string()));
 }
 

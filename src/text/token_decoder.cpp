@@ -70,12 +70,6 @@ std::string stripped(std::string token, const DecoderStep& step) {
   return token;
 }
 
-std::string replaced(std::string token, const DecoderStep& step) {
-  for (size_t at = 0; (at = token.find(step.from, at)) != std::string::npos; at += step.to.size())
-    token.replace(at, step.from.size(), step.to);
-  return token;
-}
-
 }  // namespace
 
 std::string TokenDecoder::operator()(std::vector<std::string> tokens) const {
@@ -94,7 +88,7 @@ std::string TokenDecoder::operator()(std::vector<std::string> tokens) const {
         tokens.assign(1, joined(tokens));
         break;
       case DecoderStep::Kind::kReplace:
-        for (std::string& token : tokens) token = replaced(std::move(token), step);
+        for (std::string& token : tokens) token = replaced(token, step.from, step.to);
         break;
       case DecoderStep::Kind::kStrip:
         for (std::string& token : tokens) token = stripped(std::move(token), step);

@@ -190,6 +190,17 @@ bool is_space(char32_t point) {
          point == 0x202F || point == 0x205F || point == 0x3000;
 }
 
+std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
+  std::string out;
+  out.reserve(text.size());
+  size_t done = 0;
+  for (size_t at = 0; (at = text.find(from, done)) != std::string_view::npos; done = at + from.size()) {
+    out += text.substr(done, at - done);
+    out += to;
+  }
+  return out += text.substr(done);
+}
+
 std::string strip(std::string_view text) {
   const auto spans = word_spans(text);
   return spans.empty() ? "" : std::string(text.substr(spans.front().begin, spans.back().end - spans.front().begin));

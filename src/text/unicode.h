@@ -57,6 +57,8 @@ bool is_mark_symbol_or_punctuation(char32_t point);
 // What Python's str.isspace() and str.split() take for white space.
 bool is_space(char32_t point);
 
+// The text with every `from`, which is not empty, replaced.
+std::string replaced(std::string_view text, std::string_view from, std::string_view to);
 // The text without white space at its ends.
 std::string strip(std::string_view text);
 // The stretches between white space; none is empty.

@@ -220,7 +220,7 @@ TEST(SentencepieceTokenizer, FileErrors) {
   EXPECT_EQ(test::message_of([&] { open_sentencepiece(empty); }),
             empty + ": this is not a sentencepiece model, or it is damaged.");
   EXPECT_EQ(test::message_of([&] { open_sentencepiece("/nonexistent.model"); }),
-            "/nonexistent.model: the tokenizer cannot be read.");
+            "Cannot read '/nonexistent.model': No such file or directory.");
 }
 
 }  // namespace

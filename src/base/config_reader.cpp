@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <sstream>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/base/text.h"
 
 namespace usam {
@@ -259,15 +259,9 @@ void expand_environment(ConfigNode& node, ParseContext& ctx) {
 }
 
 std::string read_text(const std::string& file) {
-  std::ifstream stream(file, std::ios::binary);
   std::error_code error;
-  if (!stream || std::filesystem::is_directory(file, error)) {
-    user_error("The config file '{}' {}.", file,
-               std::filesystem::exists(file, error) ? "cannot be read" : "does not exist");
-  }
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return text.str();
+  if (!std::filesystem::exists(file, error)) user_error("The config file '{}' does not exist.", file);
+  return read_file(file);
 }
 
 ConfigNode read_file_tree(const std::string& file, int order, ParseContext& ctx) {

@@ -12,6 +12,7 @@
 
 #include "src/base/error.h"
 #include "src/base/log.h"
+#include "src/base/machine.h"
 #include "src/io/crc32c.h"
 #include "src/io/png.h"
 
@@ -73,8 +74,7 @@ std::string little_endian(uint64_t value, int size) {
 
 std::string file_name() {
   static std::atomic<int> count{0};  // two writers of one process within a second
-  char host[256] = "localhost";
-  gethostname(host, sizeof host - 1);
+  const std::string name = host_name(), host = name.empty() ? "localhost" : name;
   return fmt::format("events.out.tfevents.{:010}.{}.{}.{}", static_cast<int64_t>(now()), host, getpid(), count++);
 }
 

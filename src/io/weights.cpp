@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 #include <unordered_map>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/io/safetensors_header.h"
 
 namespace usam::io {
@@ -144,13 +143,10 @@ const std::string& WeightFiles::source() const {
 
 Json read_folder_json(const std::string& folder, const std::string& name) {
   const fs::path path = fs::path(folder) / name;
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream || !fs::is_regular_file(path)) user_error("{}: there is no {} in the folder", folder, name);
+  if (!fs::is_regular_file(path)) user_error("{}: there is no {} in the folder", folder, name);
   if (fs::file_size(path) > kMaxJson)
     user_error("{}: the file has {} bytes; at most {} are read", path.string(), fs::file_size(path), kMaxJson);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return parse_json(text.view(), path.string());
+  return parse_json(read_file(path.string()), path.string());
 }
 
 Json read_folder_json_if_present(const std::string& folder, const std::string& name) {

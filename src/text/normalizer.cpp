@@ -1,9 +1,9 @@
 #include "src/text/normalizer.h"
 
 #include <algorithm>
-#include <fstream>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/base/json.h"
 #include "src/base/text.h"
 #include "src/text/english_numbers.h"
@@ -230,9 +230,7 @@ std::shared_ptr<const Normalizer> make_normalizer(const std::string& name, Spell
 }
 
 SpellingTable read_spelling_table(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) user_error("{}: the spelling table cannot be read.", file);
-  const Json json = Json::parse(in, nullptr, /*allow_exceptions=*/false);
+  const Json json = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
   const char* expected = R"({"colour": "color", ...})";
   if (!json.is_object() || json.empty()) user_error("{}: a spelling table is one JSON object {}.", file, expected);
   SpellingTable table;

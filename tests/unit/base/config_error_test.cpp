@@ -84,7 +84,7 @@ TEST(ConfigError, FilesThatCannotBeRead) {
   EXPECT_EQ(loader.shown(message_of([&] { load_config(loader.path("no.yaml"), {}, config); })),
             "The config file 'DIR/no.yaml' does not exist.");
   EXPECT_EQ(loader.shown(message_of([&] { load_config(loader.folder.path().string(), {}, config); })),
-            "The config file 'DIR' cannot be read.");
+            "Cannot read 'DIR': Is a directory.");
   EXPECT_EQ(loader.error("a: [1, 2\nb: 3\n"), "DIR/c.yaml:2:2: this is not valid YAML: end of sequence flow not found");
   EXPECT_EQ(loader.error("- 1\n"), "DIR/c.yaml:1:1: the config must be a map, got a list");
   EXPECT_EQ(loader.error("seed: 1\n---\nseed: 2\n"), "DIR/c.yaml:3:1: a config is one YAML document, not several");

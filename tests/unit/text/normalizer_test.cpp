@@ -47,7 +47,7 @@ TEST(Normalizer, Errors) {
   EXPECT_EQ(test::message_of([] { make_normalizer("basic", {{"a", "b"}}); }),
             "A spelling table serves the normalizer whisper_en only, not 'basic'.");
   EXPECT_EQ(test::message_of([] { read_spelling_table("/none.json"); }),
-            "/none.json: the spelling table cannot be read.");
+            "Cannot read '/none.json': No such file or directory.");
   const std::string list = folder.write("list.json", "[1]"), number = folder.write("number.json", R"({"a": 1})");
   EXPECT_EQ(test::message_of([&] { read_spelling_table(list); }),
             list + R"(: a spelling table is one JSON object {"colour": "color", ...}.)");

@@ -123,7 +123,7 @@ void require_training_data(const RunConfig& config) {
 
 std::string validate(const RunConfig& config) {
   require_training_data(config);
-  const int64_t baseline = resident_bytes();
+  const int64_t baseline = resident_memory().all;
   const auto train = open_data(config.data.train, config);
   const std::shared_ptr<Recipe> recipe = build_recipe(config, *train);
   const auto train_set = make_data_set(train, *recipe, config, true, nullptr);

@@ -260,6 +260,17 @@ torch::Tensor SaclmImpl::similarities(const Frames& audio_in, const TextTokens& 
   return J == 0 ? torch::zeros({A, 0}, audio.x_BTD.options()) : torch::cat(columns_A1, 1);
 }
 
+std::vector<Metric> SaclmImpl::evaluate(const Frames& audio, const Pool& pool) {
+  const auto size = audio.x_BTD.size(0);
+  const auto rows_BN = similarities(audio, pool.text);
+  const auto all_NN = pool.ranks->world() == 1 ? rows_BN : torch::cat(dist::gather_unequal(rows_BN, *pool.ranks));
+  const auto part_N = pool.text.valid_BW.any(1);
+  const auto among = part_N.nonzero().squeeze(1);
+  const auto of_those = [&](const torch::Tensor& x_NN) { return x_NN.index_select(0, among).index_select(1, among); };
+  return retrieval(of_those(all_NN), of_those(pool.same_text_NN), part_N.narrow(0, 0, pool.first).sum().item<int64_t>(),
+                   part_N.narrow(0, pool.first, size).sum().item<int64_t>());
+}
+
 Counts saclm_counts(const torch::Tensor& text_lengths_N, const torch::Tensor& same_text_NN, int64_t first,
                     int64_t size) {
   const auto part_N = text_lengths_N > 0;
@@ -274,38 +285,48 @@ torch::Tensor equal_texts(const torch::Tensor& ids_BW, const torch::Tensor& vali
 
 namespace {
 
+// What is counted of a matrix over a pool: samples first ... first + size - 1.
+struct Own {
+  int64_t first = 0, size = 0;
+  torch::Tensor operator()(const torch::Tensor& x_N) const { return x_N.narrow(0, first, size); }
+};
+
+double sum_of(const torch::Tensor& x) {
+  return x.sum().item<double>();
+}
+
 // R@1 both ways of a matrix whose diagonal belongs together; samples that take no part neither count nor are negatives.
-std::vector<Metric> recall(const torch::Tensor& similarity_BB, const torch::Tensor& negative_BB,
+std::vector<Metric> recall(const torch::Tensor& similarity_NN, const torch::Tensor& negative_NN, const Own& own,
                            const std::string& end) {
-  const auto counted_B = negative_BB.any(1);
-  const auto hits = [&](const torch::Tensor& s_BB) {
-    if (s_BB.numel() == 0) return 0.0;
-    const auto best_B = masked_max(s_BB, negative_BB, 1);
-    return (s_BB.diagonal() > best_B).logical_and(counted_B).sum().item<double>();
+  const auto counted_N = negative_NN.any(1);
+  const auto hits = [&](const torch::Tensor& s_NN) {
+    if (s_NN.numel() == 0) return 0.0;
+    const auto best_N = masked_max(s_NN, negative_NN, 1);
+    return sum_of(own((s_NN.diagonal() > best_N).logical_and(counted_N)));
   };
-  const auto count = counted_B.sum().item<double>();
-  return {{"saclm_r1_text" + end, hits(similarity_BB), count},
-          {"saclm_r1_audio" + end, hits(similarity_BB.t()), count}};
+  const auto count = sum_of(own(counted_N));
+  return {{"saclm_r1_text" + end, hits(similarity_NN), count},
+          {"saclm_r1_audio" + end, hits(similarity_NN.t()), count}};
 }
 
 }  // namespace
 
-std::vector<Metric> retrieval(const torch::Tensor& similarity_BB, const torch::Tensor& same_text_BB) {
+std::vector<Metric> retrieval(const torch::Tensor& similarity_NN, const torch::Tensor& same_text_NN, int64_t first,
+                              int64_t size) {
   const torch::NoGradGuard no_grad;
-  const auto everyone_B = torch::ones({similarity_BB.size(0)}, same_text_BB.options());
-  const auto negative_BB = true_negatives(everyone_B, same_text_BB);
-  const auto positive_B = similarity_BB.diagonal();
-  auto figures = recall(similarity_BB, negative_BB, "");
-  figures.push_back({"saclm_positive", positive_B.sum().item<double>(), static_cast<double>(positive_B.size(0))});
-  figures.push_back({"saclm_negative", similarity_BB.masked_fill(~negative_BB, 0).sum().item<double>(),
-                     negative_BB.sum().item<double>()});
+  const Own own{first, size};
+  const auto everyone_N = torch::ones({similarity_NN.size(0)}, same_text_NN.options());
+  const auto negative_NN = true_negatives(everyone_N, same_text_NN);
+  auto figures = recall(similarity_NN, negative_NN, own, "");
+  figures.push_back({"saclm_positive", sum_of(own(similarity_NN.diagonal())), static_cast<double>(size)});
+  figures.push_back(
+      {"saclm_negative", sum_of(own(similarity_NN.masked_fill(~negative_NN, 0))), sum_of(own(negative_NN))});
+  // The control.
+  const auto is_other_N = ~same_text_NN.roll(1, 1).diagonal();
+  const auto shuffled =
+      recall(similarity_NN.roll(1, 1), true_negatives(is_other_N, same_text_NN.roll({1, 1}, {0, 1})), own, "_shuffled");
+  figures.insert(figures.end(), shuffled.begin(), shuffled.end());
   return figures;
-}
-
-std::vector<Metric> shuffled_retrieval(const torch::Tensor& similarity_BB, const torch::Tensor& same_text_BB) {
-  const torch::NoGradGuard no_grad;
-  const auto is_other_B = ~same_text_BB.roll(1, 1).diagonal();
-  return recall(similarity_BB.roll(1, 1), true_negatives(is_other_B, same_text_BB.roll({1, 1}, {0, 1})), "_shuffled");
 }
 
 }  // namespace usam::losses

@@ -68,6 +68,10 @@ class SaclmImpl : public torch::nn::Module {
     return similarities(audio, text, config_.conditioning);
   }
 
+  // retrieval() over the pool by the config's conditioning, of this rank's own samples; every rank calls it. No
+  // gradient; what it costs grows with the square of the samples.
+  std::vector<Metric> evaluate(const Frames& audio, const Pool& pool);
+
   const SaclmConfig& config() const { return config_; }
 
  private:
@@ -104,11 +108,14 @@ inline Counts saclm_counts(const torch::Tensor& text_lengths_B, const torch::Ten
 // Which rows of padded ids are equal over their valid tokens: ids (B, W) int64, valid (B, W) bool -> (B, B) bool.
 torch::Tensor equal_texts(const torch::Tensor& ids_BW, const torch::Tensor& valid_BW);
 
-// Retrieval figures of a similarity matrix [audio, text]: R@1 both ways (a hit beats every true negative; a tie is a
-// miss), mean positive and mean negative similarity. Sums and counts, so that batches add up.
-std::vector<Metric> retrieval(const torch::Tensor& similarity_BB, const torch::Tensor& same_text_BB);
-
-// The control: R@1 as if each audio belonged to the text of the sample before it, where that is another text.
-std::vector<Metric> shuffled_retrieval(const torch::Tensor& similarity_BB, const torch::Tensor& same_text_BB);
+// Retrieval figures of a pool's similarities [audio, text], of its samples first ... first + size - 1: R@1 both ways (a
+// hit beats every true negative; a tie is a miss), mean positive and mean negative similarity; and for control R@1 as
+// if each audio belonged to the text of the sample before it, where that is another text. Sums and counts, so that
+// batches and ranks add up.
+std::vector<Metric> retrieval(const torch::Tensor& similarity_NN, const torch::Tensor& same_text_NN, int64_t first,
+                              int64_t size);
+inline std::vector<Metric> retrieval(const torch::Tensor& similarity_BB, const torch::Tensor& same_text_BB) {
+  return retrieval(similarity_BB, same_text_BB, 0, similarity_BB.size(0));
+}
 
 }  // namespace usam::losses

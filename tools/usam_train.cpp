@@ -45,7 +45,6 @@ int train(recipes::RunConfig& config, const Arguments& arguments) {
   if (launch.rank == 0) parts.about = recipes::start_record(arguments.config, arguments.overrides, config, launch);
   const auto ranks = join_ranks(launch, config.parallel);
   parts.device = dist::local_device(launch);
-  recipes::log_device(parts.device);
   const std::string run = config.run.dir.value;
   const std::string checkpoint = choose_resume(run, arguments.resume);
   if (!checkpoint.empty()) check_resumed_config(checkpoint, config);
@@ -72,6 +71,7 @@ int train(recipes::RunConfig& config, const Arguments& arguments) {
   parts.seed = static_cast<uint64_t>(config.seed);
   recipe->train(true);
   log::info("{}", recipes::parameter_summary(*recipe));
+  recipes::log_device(parts.device);
   parts.checkpoint = checkpoint;
   return Trainer(config.trainer, std::move(parts)).run() == Outcome::kStopped ? kPreempted : kDone;
 }

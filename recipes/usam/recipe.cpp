@@ -148,16 +148,12 @@ losses::TextTokens UsamRecipe::embed(const losses::TextPool& texts) const {
 
 losses::SaclmOutput UsamRecipe::contrast(const Frames& audio, const losses::TextPool& own) {
   const auto device = audio.x_BTD.device();
-  const losses::TextPool here{own.ids_NW.to(device), own.lengths_N.to(device)};
-  const auto texts = losses::pool_texts(here.ids_NW, here.lengths_N, *pool_);
-  auto out = model_->saclm->forward(audio, losses::Pool{embed(texts), losses::equal_texts(texts), texts.first, pool_});
+  const auto texts = losses::pool_texts(own.ids_NW.to(device), own.lengths_N.to(device), *pool_);
+  const losses::Pool pool{embed(texts), losses::equal_texts(texts), texts.first, pool_};
+  auto out = model_->saclm->forward(audio, pool);
   if (model_->is_training()) return out;
-  // What it costs grows with the square of the samples.
-  const auto same_BB = losses::equal_texts(here);
-  const auto similarity_BB = model_->saclm->similarities(audio, embed(here));
-  for (const auto& figures :
-       {losses::retrieval(similarity_BB, same_BB), losses::shuffled_retrieval(similarity_BB, same_BB)})
-    out.metrics.insert(out.metrics.end(), figures.begin(), figures.end());
+  const auto figures = model_->saclm->evaluate(audio, pool);
+  out.metrics.insert(out.metrics.end(), figures.begin(), figures.end());
   return out;
 }
 

@@ -366,13 +366,17 @@ TEST(Saclm, RetrievalCountsHitsPositivesAndNegatives) {
 TEST(Saclm, ShuffledRetrievalIsThatOfTheWrongTexts) {
   const auto similarity = torch::tensor({0.9, 0.2, 0.3, 0.8, 0.1, 0.0, 0.5, 0.6, 0.5}).view({3, 3});
   auto same = torch::eye(3, torch::kBool);
-  const auto shuffled = shuffled_retrieval(similarity, same);
-  EXPECT_EQ(shuffled[0].name, "saclm_r1_text_shuffled");
-  EXPECT_EQ(shuffled[0].sum, 2);  // rows 1 and 2
-  EXPECT_EQ(shuffled[0].count, 3);
-  EXPECT_EQ(shuffled[1].sum, 1);   // column 1
+  const auto all = retrieval(similarity, same);
+  EXPECT_EQ(all[4].name, "saclm_r1_text_shuffled");
+  EXPECT_EQ(all[4].sum, 2);  // rows 1 and 2
+  EXPECT_EQ(all[4].count, 3);
+  EXPECT_EQ(all[5].sum, 1);                             // column 1
+  const auto last = retrieval(similarity, same, 2, 1);  // as the rank of the last sample has it
+  EXPECT_EQ(last[4].sum, 1);
+  EXPECT_EQ(last[4].count, 1);
+  EXPECT_NEAR(last[3].sum, 1.1, 1e-6);
   same[2][1] = same[1][2] = true;  // the text before the last sample's is its own
-  EXPECT_EQ(shuffled_retrieval(similarity, same)[0].count, 2);
+  EXPECT_EQ(retrieval(similarity, same)[4].count, 2);
 }
 
 TEST(Saclm, EqualTextsAreFoundWhateverTheirPadding) {

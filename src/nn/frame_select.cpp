@@ -9,8 +9,8 @@ torch::Tensor mask_from_scores(const torch::Tensor& scores_BT, const torch::Tens
   const torch::NoGradGuard no_grad;
   const auto ranked = scores_BT.masked_fill(~valid_BT, -std::numeric_limits<double>::infinity());
   const auto order_BT = std::get<1>(ranked.sort(/*stable=*/true, /*dim=*/1, /*descending=*/true));
-  // 0.55 of 100 frames is a little more than 55 in doubles, which is rounding and no frame.
-  const auto counts_B1 = (valid_BT.sum(1, /*keepdim=*/true).to(torch::kDouble) * share - 1e-9).ceil().clamp_min(1);
+  // In doubles, as the reference has it: of 100 frames a share of 0.55 is 56.
+  const auto counts_B1 = (valid_BT.sum(1, /*keepdim=*/true).to(torch::kDouble) * share).ceil().clamp_min(1);
   const auto place_T = torch::arange(scores_BT.size(1), order_BT.options());
   // In order of rank the first counts are true; scatter puts them back at their frames.
   const auto kept_by_rank_BT = place_T.unsqueeze(0) < counts_B1;

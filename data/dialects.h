@@ -26,10 +26,6 @@ const Dialect* find_dialect(std::string_view name);
 // A key for a row that has none: its recording's path and, for a part, where that begins. Stable over runs.
 std::string derived_key(const ManifestLine& line);
 
-// A row's prompt. Where it says nothing of the recording's place, the recording comes first, as in the projects that
-// write so.
-std::string with_slot(const std::string& prompt);
-
 // Read a row that is parsed into an empty line.
 std::optional<std::string> read_messages(const Json& row, ManifestLine& line, bool with_extra);
 std::optional<std::string> read_kimi(const Json& row, ManifestLine& line, bool with_extra);

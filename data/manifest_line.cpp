@@ -142,6 +142,10 @@ std::optional<std::string> parse_manifest_line(std::string_view text, ManifestLi
   return std::nullopt;
 }
 
+std::string with_slot(const std::string& prompt) {
+  return prompt.empty() || prompt.find("<audio>") != std::string::npos ? prompt : "<audio>" + prompt;
+}
+
 std::vector<std::string> split_tags(std::string_view text) {
   std::vector<std::string> tags;
   while (true) {

@@ -24,6 +24,9 @@ struct ManifestLine {
 // most 64 levels deep. Returns the sentence that says what is wrong with the line, or nothing.
 std::optional<std::string> parse_manifest_line(std::string_view text, ManifestLine& line, bool with_extra = false);
 
+// A row's prompt. Where it says nothing of the recording's place, the recording comes first, as in the projects that
+// write so.
+std::string with_slot(const std::string& prompt);
 // The tags of a text that separates them by commas, blank ones left out.
 std::vector<std::string> split_tags(std::string_view text);
 // The label's references: its parts between TABs, blank ones left out.

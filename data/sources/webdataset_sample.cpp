@@ -3,8 +3,8 @@
 #include <array>
 #include <unordered_map>
 
-#include "data/dialects.h"
 #include "data/json_row.h"
+#include "data/manifest_line.h"
 #include "data/sources/webdataset.h"
 #include "src/base/error.h"
 

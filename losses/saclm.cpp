@@ -97,6 +97,30 @@ torch::Tensor own_sum(const torch::Tensor& each_N, int64_t first, int64_t size) 
   return each_N.narrow(0, first, size).sum().detach() + (pool - pool.detach());
 }
 
+// What is counted of a matrix over a pool: samples first ... first + size - 1.
+struct Own {
+  int64_t first = 0, size = 0;
+  torch::Tensor operator()(const torch::Tensor& x_N) const { return x_N.narrow(0, first, size); }
+};
+
+double sum_of(const torch::Tensor& x) {
+  return x.sum().item<double>();
+}
+
+// R@1 both ways of a matrix whose diagonal belongs together; samples that take no part neither count nor are negatives.
+std::vector<Metric> recall(const torch::Tensor& similarity_NN, const torch::Tensor& negative_NN, const Own& own,
+                           const std::string& end) {
+  const auto counted_N = negative_NN.any(1);
+  const auto hits = [&](const torch::Tensor& s_NN) {
+    if (s_NN.numel() == 0) return 0.0;
+    const auto best_N = masked_max(s_NN, negative_NN, 1);
+    return sum_of(own((s_NN.diagonal() > best_N).logical_and(counted_N)));
+  };
+  const auto count = sum_of(own(counted_N));
+  return {{"saclm_r1_text" + end, hits(similarity_NN), count},
+          {"saclm_r1_audio" + end, hits(similarity_NN.t()), count}};
+}
+
 }  // namespace
 
 SaclmImpl::SaclmImpl(SaclmConfig config, int64_t width) : config_(config) {
@@ -282,34 +306,6 @@ torch::Tensor equal_texts(const torch::Tensor& ids_BW, const torch::Tensor& vali
   const auto ids = ids_BW.masked_fill(~valid_BW, -1);
   return (ids.unsqueeze(1) == ids.unsqueeze(0)).all(2);
 }
-
-namespace {
-
-// What is counted of a matrix over a pool: samples first ... first + size - 1.
-struct Own {
-  int64_t first = 0, size = 0;
-  torch::Tensor operator()(const torch::Tensor& x_N) const { return x_N.narrow(0, first, size); }
-};
-
-double sum_of(const torch::Tensor& x) {
-  return x.sum().item<double>();
-}
-
-// R@1 both ways of a matrix whose diagonal belongs together; samples that take no part neither count nor are negatives.
-std::vector<Metric> recall(const torch::Tensor& similarity_NN, const torch::Tensor& negative_NN, const Own& own,
-                           const std::string& end) {
-  const auto counted_N = negative_NN.any(1);
-  const auto hits = [&](const torch::Tensor& s_NN) {
-    if (s_NN.numel() == 0) return 0.0;
-    const auto best_N = masked_max(s_NN, negative_NN, 1);
-    return sum_of(own((s_NN.diagonal() > best_N).logical_and(counted_N)));
-  };
-  const auto count = sum_of(own(counted_N));
-  return {{"saclm_r1_text" + end, hits(similarity_NN), count},
-          {"saclm_r1_audio" + end, hits(similarity_NN.t()), count}};
-}
-
-}  // namespace
 
 std::vector<Metric> retrieval(const torch::Tensor& similarity_NN, const torch::Tensor& same_text_NN, int64_t first,
                               int64_t size) {

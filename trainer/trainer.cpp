@@ -111,7 +111,7 @@ StepOutput Trainer::forward(const data::Batch& batch) {
 }
 
 void Trainer::backward(const torch::Tensor& loss, bool is_last) {
-  at("backward", std::vector<std::string>(keys_under_way_));
+  at("backward", keys_under_way_);
   if (is_last) parallel_->expect_last_backward();
   loss.backward();
 }

@@ -97,13 +97,13 @@ std::string UsamRecipe::target_text(const data::Row& row, const data::Clip& clip
 
 // On a GPU such an id would end the process without a name.
 void UsamRecipe::check_ids(const data::Row& row, const std::vector<int64_t>& ids) const {
-  const int64_t vocabulary = model_->llm->vocab_size(),
-                largest = std::ranges::max(ids.empty() ? std::vector<int64_t>{0} : ids);
-  if (largest >= vocabulary)
+  const int64_t vocabulary = model_->llm->vocab_size();
+  const auto largest = std::ranges::max_element(ids);
+  if (largest != ids.end() && *largest >= vocabulary)
     user_error(
         "The text of '{}' has token {}, but the language model's vocabulary ends at {}: its folder's tokenizer belongs "
         "to another model.",
-        row.key, largest, vocabulary - 1);
+        row.key, *largest, vocabulary - 1);
 }
 
 data::Example UsamRecipe::make_example(const data::Row& row, const data::Clip& clip) const {

@@ -29,8 +29,7 @@ class SentencepieceTokenizer final : public Tokenizer {
  public:
   // `model` is the file's content; `origin` names it in messages.
   SentencepieceTokenizer(std::string model, const std::string& origin) : model_(std::move(model)) {
-    if (model_.empty() || !processor_.LoadFromSerializedProto(model_).ok())
-      user_error("{}: this is not a sentencepiece model, or it is damaged.", origin);
+    if (model_.empty() || !loads()) user_error("{}: this is not a sentencepiece model, or it is damaged.", origin);
     if (processor_.eos_id() < 0) user_error("{}: the sentencepiece model has no end token (eos_id is -1).", origin);
     for (int id = 0; id < processor_.GetPieceSize(); ++id)
       if (processor_.IsControl(id) || processor_.IsUnknown(id)) specials_.push_back({processor_.IdToPiece(id), id});
@@ -100,6 +99,15 @@ class SentencepieceTokenizer final : public Tokenizer {
     std::string text;
     int id;
   };
+
+  // A piece that begins with the character 0 is no key of the library's trie, which throws instead of a status.
+  bool loads() {
+    try {
+      return processor_.LoadFromSerializedProto(model_).ok();
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
 
   std::string decoded(std::vector<std::string> pieces) const {
     join_space_bytes(pieces);

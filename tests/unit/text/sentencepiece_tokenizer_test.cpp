@@ -215,10 +215,14 @@ TEST(SentencepieceTokenizer, FileErrors) {
   test::TemporaryFolder folder;
   const std::string damaged = folder.write("tokenizer.model", "not a model");
   const std::string empty = folder.write("empty.model", "");
+  // <unk>, and a piece of one character 0.
+  const std::string zero = folder.write("zero.model", std::string("\n\x09\n\x05<unk>\x18\x02\n\x03\n\x01\0", 16));
   EXPECT_EQ(test::message_of([&] { open_sentencepiece(damaged); }),
             damaged + ": this is not a sentencepiece model, or it is damaged.");
   EXPECT_EQ(test::message_of([&] { open_sentencepiece(empty); }),
             empty + ": this is not a sentencepiece model, or it is damaged.");
+  EXPECT_EQ(test::message_of([&] { open_sentencepiece(zero); }),
+            zero + ": this is not a sentencepiece model, or it is damaged.");
   EXPECT_EQ(test::message_of([&] { open_sentencepiece("/nonexistent.model"); }),
             "Cannot read '/nonexistent.model': No such file or directory.");
 }

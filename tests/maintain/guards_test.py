@@ -119,7 +119,7 @@ class Check(unittest.TestCase):
     def test_the_server_runs_its_own(self):
         done = self.tree().run(".ci/run")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(self.ran(done), ["format --check", "tree_check", "gcc_check --sample", "test", "cuda_check", "fuzz 60"])
+        self.assertEqual(self.ran(done), ["format --check", "tree_check", "gcc_check --sample", "test", "cuda_check", "fuzz 60 1"])
 
     def test_a_failing_step_ends_it(self):
         done = self.tree("lint").run("tools/check")

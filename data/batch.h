@@ -21,14 +21,16 @@ enum class Layout { kPadded, kPacked, kList };
 struct FieldSpec {
   std::string name;
   Layout layout = Layout::kPadded;
+  bool stays_on_host = false;  // whatever the device: small figures by which a recipe decides what to compute
 };
 
 // A named field of a batch.
 struct BatchField {
   Layout layout = Layout::kPadded;
   torch::Tensor data;                // kPadded (B, T, ...) zero-padded, kPacked (sum T, ...)
-  torch::Tensor lengths_B;           // int64; kPadded and kPacked
+  torch::Tensor lengths_B;           // int64, in host memory; kPadded and kPacked
   std::vector<torch::Tensor> items;  // kList
+  bool stays_on_host = false;
 };
 
 // Where training stands in the data: the next micro-batch to be consumed is number `micro_batch` of `epoch`, which
@@ -61,6 +63,7 @@ struct Batch {
 
   int64_t size() const { return static_cast<int64_t>(keys.size()); }
   const BatchField& field(const std::string& name) const { return fields.at(name); }
+  // Its fields on a device, but for lengths and for fields that stay on the host.
   Batch to(torch::Device device) const;
 };
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "src/base/error.h"
+#include "src/tensor/to_device.h"
 
 namespace usam::data {
 namespace {
@@ -39,6 +40,7 @@ void check_shapes(const std::string& name, const std::vector<torch::Tensor>& ite
 BatchField collate_field(const FieldSpec& spec, std::vector<torch::Tensor> items) {
   BatchField field;
   field.layout = spec.layout;
+  field.stays_on_host = spec.stays_on_host;
   if (spec.layout == Layout::kList) {
     field.items = std::move(items);
     return field;
@@ -76,9 +78,9 @@ std::map<std::string, BatchField> collate(const std::vector<FieldSpec>& specs, c
 Batch Batch::to(torch::Device device) const {
   Batch moved = *this;
   for (auto& [name, field] : moved.fields) {
-    if (field.data.defined()) field.data = field.data.to(device, /*non_blocking=*/true);
-    if (field.lengths_B.defined()) field.lengths_B = field.lengths_B.to(device, /*non_blocking=*/true);
-    for (auto& item : field.items) item = item.to(device, /*non_blocking=*/true);
+    if (field.stays_on_host) continue;
+    if (field.data.defined()) field.data = to_device(field.data, device);
+    for (auto& item : field.items) item = to_device(item, device);
   }
   return moved;
 }

@@ -20,12 +20,32 @@ struct Term {
   double weight = 1;
 };
 
+// A number that the host knows, or a scalar that the device is still at: asking for it as a double waits.
+class Amount {
+ public:
+  Amount(double known = 0) : known_(known) {}                                         // NOLINT: a double is one
+  Amount(const torch::Tensor& computed) : computed_(computed.to(torch::kFloat64)) {}  // NOLINT: so is a scalar
+
+  Amount& operator+=(const Amount& other) {
+    known_ += other.known_;
+    if (other.computed_.defined()) computed_ = computed_.defined() ? computed_ + other.computed_ : other.computed_;
+    return *this;
+  }
+  double known() const { return known_; }
+  const torch::Tensor& computed() const { return computed_; }  // what comes to the known; undefined where nothing does
+  operator double() const { return computed_.defined() ? known_ + computed_.item<double>() : known_; }  // NOLINT
+
+ private:
+  double known_ = 0;
+  torch::Tensor computed_;
+};
+
 // A figure that is logged beside the loss, as a sum and a count (its mean is logged). "TERM/NAME": the term's own, over
 // a part of the items, those of a task for example.
 struct Metric {
   std::string name;
-  double sum = 0;
-  double count = 0;
+  Amount sum = 0;
+  Amount count = 0;
 };
 
 }  // namespace usam

@@ -35,9 +35,9 @@ std::pair<torch::Tensor, torch::Tensor> clean(const torch::Tensor& x, const torc
   return {x.to(torch::kFloat).masked_fill(~valid.unsqueeze(2), 0), valid};
 }
 
-Frames clean(const Frames& audio) {
-  auto [x_BTD, valid_BT] = clean(audio.x_BTD, audio.valid_BT);
-  return {x_BTD, valid_BT, audio.hz};
+MaskedFrames clean(const Frames& audio) {
+  auto [x_BTD, valid_BT] = clean(audio.x_BTD, audio.valid_BT());
+  return {x_BTD, valid_BT};
 }
 
 TextTokens clean(const TextTokens& text) {
@@ -103,20 +103,16 @@ struct Own {
   torch::Tensor operator()(const torch::Tensor& x_N) const { return x_N.narrow(0, first, size); }
 };
 
-double sum_of(const torch::Tensor& x) {
-  return x.sum().item<double>();
-}
-
 // R@1 both ways of a matrix whose diagonal belongs together; samples that take no part neither count nor are negatives.
 std::vector<Metric> recall(const torch::Tensor& similarity_NN, const torch::Tensor& negative_NN, const Own& own,
                            const std::string& end) {
   const auto counted_N = negative_NN.any(1);
   const auto hits = [&](const torch::Tensor& s_NN) {
-    if (s_NN.numel() == 0) return 0.0;
+    if (s_NN.numel() == 0) return Amount(0);
     const auto best_N = masked_max(s_NN, negative_NN, 1);
-    return sum_of(own((s_NN.diagonal() > best_N).logical_and(counted_N)));
+    return Amount(own((s_NN.diagonal() > best_N).logical_and(counted_N)).sum());
   };
-  const auto count = sum_of(own(counted_N));
+  const Amount count = own(counted_N).sum();
   return {{"saclm_r1_text" + end, hits(similarity_NN), count},
           {"saclm_r1_audio" + end, hits(similarity_NN.t()), count}};
 }
@@ -136,12 +132,12 @@ SaclmImpl::SaclmImpl(SaclmConfig config, int64_t width) : config_(config) {
 }
 
 // 1. Significance: p_t = sigmoid(score(stop(a_t))); here its logit.
-torch::Tensor SaclmImpl::importance_logits(const Frames& audio) {
+torch::Tensor SaclmImpl::importance_logits(const MaskedFrames& audio) {
   return score_->forward(audio.x_BTD.detach()).squeeze(2);
 }
 
 // 1. text_t = max_k cos(a_t, w_k) or cos(a_t, mean_k w_k), self_t = cos(a_t, mean a); both in unit range, no gradient.
-SaclmImpl::Guide SaclmImpl::guide(const Frames& audio, const TextTokens& text) const {
+SaclmImpl::Guide SaclmImpl::guide(const MaskedFrames& audio, const TextTokens& text) const {
   const torch::NoGradGuard no_grad;
   const auto frames_BTD = unit(audio.x_BTD);
   const auto cosine_to = [&](const torch::Tensor& mean_BD) {
@@ -171,7 +167,7 @@ torch::Tensor SaclmImpl::decide(const torch::Tensor& scores_BT, const torch::Ten
   return above_BT.logical_or(largest_BT.logical_and(~above_BT.any(1, /*keepdim=*/true)));
 }
 
-SaclmImpl::Rectified SaclmImpl::rectify(const Frames& audio, const FrameSelection& selection) {
+SaclmImpl::Rectified SaclmImpl::rectify(const MaskedFrames& audio, const FrameSelection& selection) {
   const auto& [scores_BT, kept_BT] = selection;
   // 2. Straight-through: m~ = m + s - stop(s).
   const auto soft_BT = kept_BT.to(scores_BT.scalar_type()) + scores_BT - scores_BT.detach();
@@ -239,11 +235,10 @@ std::vector<Metric> SaclmImpl::metrics(const SaclmOutput& out, const torch::Tens
   const auto violated = (own(out.similarity_NN) > least_B1).logical_and(negative_BN).sum() +
                         (own(out.similarity_NN.t()) > least_B1).logical_and(negative_BN).sum();
   const auto agree_BT = (decide(logits_BT.sigmoid(), valid_BT) == kept_BT).logical_and(valid_BT);
-  // One copy to the host for all of them.
-  const auto sums = torch::stack({kept_BT.sum(), valid_BT.sum(), violated, 2 * negative_BN.sum(), agree_BT.sum()})
-                        .to(torch::kCPU, torch::kDouble);
-  const auto* sum = sums.const_data_ptr<double>();
-  return {{"saclm_kept", sum[0], sum[1]}, {"saclm_violated", sum[2], sum[3]}, {"saclm_agreement", sum[4], sum[1]}};
+  const auto frames = valid_BT.sum();
+  return {{"saclm_kept", kept_BT.sum(), frames},
+          {"saclm_violated", violated, 2 * negative_BN.sum()},
+          {"saclm_agreement", agree_BT.sum(), frames}};
 }
 
 torch::Tensor SaclmImpl::importance(const Frames& audio) {
@@ -253,12 +248,17 @@ torch::Tensor SaclmImpl::importance(const Frames& audio) {
   return importance_logits(cleaned).sigmoid().masked_fill(~cleaned.valid_BT, 0);
 }
 
-FrameSelection SaclmImpl::select(const Frames& audio_in, const TextTokens* text) {
+FrameSelection SaclmImpl::select(const Frames& audio, const TextTokens* text) {
   const FullPrecision guard;
   const torch::NoGradGuard no_grad;
-  const auto audio = clean(audio_in);
+  if (!text) return select(clean(audio), nullptr);
+  const auto words = clean(*text);
+  return select(clean(audio), &words);
+}
+
+FrameSelection SaclmImpl::select(const MaskedFrames& audio, const TextTokens* text) {
   const auto logits_BT = importance_logits(audio);
-  const auto scores_BT = text ? significance(logits_BT, guide(audio, clean(*text)), audio.valid_BT)
+  const auto scores_BT = text ? significance(logits_BT, guide(audio, *text), audio.valid_BT)
                               : logits_BT.sigmoid().masked_fill(~audio.valid_BT, 0);
   return {scores_BT, decide(scores_BT, audio.valid_BT)};
 }
@@ -314,9 +314,8 @@ std::vector<Metric> retrieval(const torch::Tensor& similarity_NN, const torch::T
   const auto everyone_N = torch::ones({similarity_NN.size(0)}, same_text_NN.options());
   const auto negative_NN = true_negatives(everyone_N, same_text_NN);
   auto figures = recall(similarity_NN, negative_NN, own, "");
-  figures.push_back({"saclm_positive", sum_of(own(similarity_NN.diagonal())), static_cast<double>(size)});
-  figures.push_back(
-      {"saclm_negative", sum_of(own(similarity_NN.masked_fill(~negative_NN, 0))), sum_of(own(negative_NN))});
+  figures.push_back({"saclm_positive", own(similarity_NN.diagonal()).sum(), static_cast<double>(size)});
+  figures.push_back({"saclm_negative", own(similarity_NN.masked_fill(~negative_NN, 0)).sum(), own(negative_NN).sum()});
   // The control.
   const auto is_other_N = ~same_text_NN.roll(1, 1).diagonal();
   const auto shuffled =

@@ -31,6 +31,12 @@ struct FrameSelection {
   torch::Tensor kept_BT;    // bool
 };
 
+// Frames as the loss computes with them: fp32, zeros at padding, at least one position of each row.
+struct MaskedFrames {
+  torch::Tensor x_BTD;
+  torch::Tensor valid_BT;  // bool
+};
+
 struct SaclmOutput {
   std::vector<Term> terms;  // saclm_hinge (counted by "hinge"), saclm_ratio and saclm_distill ("samples"), as sums
   std::vector<Metric> metrics;
@@ -81,11 +87,12 @@ class SaclmImpl : public torch::nn::Module {
   struct Rectified {
     torch::Tensor x_BRD, present_BR;
   };
-  torch::Tensor importance_logits(const Frames& audio);
-  Guide guide(const Frames& audio, const TextTokens& text) const;
+  torch::Tensor importance_logits(const MaskedFrames& audio);
+  Guide guide(const MaskedFrames& audio, const TextTokens& text) const;
   torch::Tensor significance(const torch::Tensor& logits_BT, const Guide& guide, const torch::Tensor& valid_BT) const;
   torch::Tensor decide(const torch::Tensor& scores_BT, const torch::Tensor& valid_BT) const;
-  Rectified rectify(const Frames& audio, const FrameSelection& selection);
+  FrameSelection select(const MaskedFrames& audio, const TextTokens* text);  // of clean() ones
+  Rectified rectify(const MaskedFrames& audio, const FrameSelection& selection);
   torch::Tensor regularizer(const torch::Tensor& scores_BT, const torch::Tensor& valid_BT) const;
   std::vector<Metric> metrics(const SaclmOutput& out, const torch::Tensor& logits_BT, const torch::Tensor& valid_BT,
                               const torch::Tensor& negative_BN, int64_t first) const;

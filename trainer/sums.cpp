@@ -63,22 +63,35 @@ void Tally::add(const StepOutput& output) {
   }
 }
 
-Figures Tally::figures(const Counts& counts, dist::Communicator& ranks) const {
+std::vector<double> Tally::fetch() const {
   std::vector<torch::Tensor> pieces;
-  for (const auto& [name, term] : terms_) pieces.push_back(term.sum.reshape({}));
-  const torch::Tensor values = pieces.empty() ? torch::zeros({0}, torch::kFloat64) : torch::stack(pieces).cpu();
+  const auto add = [&pieces](const torch::Tensor& x) {
+    if (x.defined()) pieces.push_back(x.reshape({}));
+  };
+  for (const auto& [name, term] : terms_) add(term.sum);
+  for (const auto& [name, metric] : metrics_) add(metric.sum.computed()), add(metric.count.computed());
+  if (pieces.empty()) return {};
+  const torch::Tensor values = torch::stack(pieces).cpu();
+  return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
+}
+
+Figures Tally::figures(const Counts& counts, dist::Communicator& ranks) const {
+  const std::vector<double> values = fetch();
+  auto next = values.begin();
   Sums sums;
-  int64_t next = 0;
   double& loss = sums["loss"];
   for (const auto& [name, term] : terms_) {
-    const double sum = values[next++].item<double>(), count = count_of(name, term.count, counts);
+    const double sum = *next++, count = count_of(name, term.count, counts);
     const double mean = count == 0 ? 0 : sum / count;
     sums["term " + name] = mean;
     if (term.weight != 0) loss += term.weight * mean;
   }
+  const auto value_of = [&next](const Amount& amount) {
+    return amount.known() + (amount.computed().defined() ? *next++ : 0);
+  };
   for (const auto& [name, metric] : metrics_) {
-    sums["sum " + name] = metric.sum;
-    sums["count " + name] = metric.count;
+    sums["sum " + name] = value_of(metric.sum);
+    sums["count " + name] = value_of(metric.count);
   }
   sums = sum_over_ranks(sums, ranks);
 

@@ -35,6 +35,10 @@ class Tally {
   Figures figures(const Counts& counts, dist::Communicator& ranks) const;
 
  private:
+  // What the device has: of each term its sum, then of each metric what of its sum and count was computed there. One
+  // wait for all.
+  std::vector<double> fetch() const;
+
   struct TermSum {
     torch::Tensor sum;
     std::string count;

@@ -8,8 +8,8 @@
 namespace usam::recipes {
 
 torch::Tensor pool_frames(const Frames& frames, bool with_std) {
-  const auto valid_BTO = frames.valid_BT.unsqueeze(2);
-  const auto count_BO = frames.lengths_B().clamp_min(1).unsqueeze(1);
+  const auto valid_BTO = frames.valid_BT().unsqueeze(2);
+  const auto count_BO = to_device(frames.lengths_B.clamp_min(1), frames.x_BTD.device()).unsqueeze(1);
   const auto mean_BD = frames.x_BTD.masked_fill(~valid_BTO, 0).sum(1) / count_BO;
   if (!with_std) return mean_BD;
   const auto apart_BTD = (frames.x_BTD - mean_BD.unsqueeze(1)).masked_fill(~valid_BTO, 0);
@@ -52,15 +52,15 @@ Frames ProbeModel::encode(const data::Batch& batch) {
     out = encoder->forward(batch.field("audio").data, steps_B, config_.layer != "last");
   }
   if (const auto layer = layer_number(config_.layer))
-    return {out.states_BTD.at(static_cast<size_t>(*layer)).to(torch::kFloat), out.valid_BT, out.hz};
-  if (config_.layer == "last") return {out.last().x_BTD.to(torch::kFloat), out.valid_BT, out.hz};
+    return {out.states_BTD.at(static_cast<size_t>(*layer)).to(torch::kFloat), out.lengths_B, out.hz};
+  if (config_.layer == "last") return {out.last().x_BTD.to(torch::kFloat), out.lengths_B, out.hz};
   const auto shares = shares_.softmax(0);
   torch::Tensor sum_BTD;
   for (size_t i = 0; i < out.states_BTD.size(); ++i) {
     const auto part_BTD = shares[static_cast<int64_t>(i)] * out.states_BTD[i].to(torch::kFloat);
     sum_BTD = i == 0 ? part_BTD : sum_BTD + part_BTD;
   }
-  return {sum_BTD, out.valid_BT, out.hz};
+  return {sum_BTD, out.lengths_B, out.hz};
 }
 
 torch::Tensor ProbeModel::pooled(const data::Batch& batch) {

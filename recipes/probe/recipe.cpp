@@ -76,7 +76,8 @@ data::DataPlan ProbeRecipe::data_plan() const {
   plan.min_seconds = kMinSeconds;
   const auto encoder = model_->encoder;
   plan.streams.push_back({"audio", encoder->front_end(), encoder->min_samples()});
-  for (const char* name : {"audio", "steps", "target"}) plan.fields.push_back({name, data::Layout::kPadded});
+  plan.fields = {{"audio"}, {"steps", data::Layout::kPadded, /*stays_on_host=*/true}};
+  plan.fields.push_back({"target", data::Layout::kPadded, /*stays_on_host=*/config_.target == Target::kLabel});
   plan.length = [encoder](const data::Row&, double seconds) {
     const auto rate = static_cast<double>(sample_rate(encoder->front_end()));
     const auto samples = std::max<int64_t>(std::llround(seconds * rate), encoder->min_samples());
@@ -105,15 +106,13 @@ StepOutput ProbeRecipe::forward(const data::Batch& batch) {
   const auto logits_BC = model_->forward(batch);
   const auto& target = batch.field("target").data;
   if (config_.target == Target::kTags) return {{losses::sigmoid_cross_entropy(logits_BC, target)}, {}};
-  const auto is_known_B = target.squeeze(1) >= 0;
-  const auto known_BC = logits_BC.index({is_known_B});
-  const auto classes_B = target.squeeze(1).index({is_known_B});
-  auto term = losses::cross_entropy(known_BC, classes_B, {});
+  const auto known_N = (target.squeeze(1) >= 0).nonzero().squeeze(1);
+  const auto known_NC = logits_BC.index_select(0, to_device(known_N, logits_BC.device()));
+  const auto classes_N = to_device(target.squeeze(1).index_select(0, known_N), logits_BC.device());
+  auto term = losses::cross_entropy(known_NC, classes_N, {});
   term.count = "samples";
   const torch::NoGradGuard no_grad;
-  return {
-      {term},
-      {{"accuracy", (known_BC.argmax(1) == classes_B).sum().item<double>(), static_cast<double>(classes_B.size(0))}}};
+  return {{term}, {{"accuracy", (known_NC.argmax(1) == classes_N).sum(), static_cast<double>(known_N.size(0))}}};
 }
 
 std::vector<ParameterGroup> ProbeRecipe::groups() {

@@ -58,12 +58,12 @@ torch::Tensor no_features(const AudioEncoder& encoder) {
   return torch::empty({0});
 }
 
-// What an encoder reads of some rows of a batch.
+// What an encoder reads of some rows of a batch; all but the features in host memory.
 struct EncoderInput {
   torch::Tensor features_BT, steps_BW, sizes_BW, windows_BW3, seconds_B;
 
   EncoderInput rows(const torch::Tensor& rows_R) const {
-    const auto pick = [&](const torch::Tensor& x) { return x.index_select(0, rows_R); };
+    const auto pick = [&](const torch::Tensor& x) { return x.index_select(0, to_device(rows_R, x.device())); };
     return {pick(features_BT), pick(steps_BW), pick(sizes_BW), pick(windows_BW3), pick(seconds_B)};
   }
 };
@@ -81,10 +81,8 @@ struct Window {
 };
 
 std::vector<Window> list_windows(const EncoderInput& input) {
-  const auto host = [](const torch::Tensor& x) { return x.cpu().contiguous(); };
-  const auto steps_BW = host(input.steps_BW), sizes_BW = host(input.sizes_BW), windows_BW3 = host(input.windows_BW3);
-  const auto steps = steps_BW.accessor<int64_t, 2>(), sizes = sizes_BW.accessor<int64_t, 2>();
-  const auto times = windows_BW3.accessor<double, 3>();
+  const auto steps = input.steps_BW.accessor<int64_t, 2>(), sizes = input.sizes_BW.accessor<int64_t, 2>();
+  const auto times = input.windows_BW3.accessor<double, 3>();
   std::vector<Window> all;
   for (int64_t b = 0; b < steps.size(0); ++b) {
     int64_t begin = 0;
@@ -106,7 +104,7 @@ std::vector<torch::Tensor> used_states(EncoderOutput& output, bool all_states) {
 // Rows of one stream, and their frames.
 struct States {
   std::vector<torch::Tensor> states_BTD;
-  torch::Tensor valid_BT;
+  torch::Tensor lengths_B;  // in host memory
 };
 
 // The frames of each row, piece by piece and state by state.
@@ -115,11 +113,10 @@ class Stitcher {
   Stitcher(const AudioEncoder& encoder, int64_t rows) : encoder_(encoder), pieces_(static_cast<size_t>(rows)) {}
 
   void add(const std::vector<Window>& windows, std::vector<torch::Tensor> states_NTD, const torch::Tensor& counts_N) {
-    const auto counts = counts_N.cpu();
     for (size_t n = 0; n < windows.size(); ++n) {
       const Window& window = windows[n];
       const auto i = static_cast<int64_t>(n);
-      const Range kept = frames_between(encoder_, counts[i].item<int64_t>(), window.start, window.from, window.until);
+      const Range kept = frames_between(encoder_, counts_N[i].item<int64_t>(), window.start, window.from, window.until);
       auto& of_row = pieces_[static_cast<size_t>(window.row)];
       of_row.resize(states_NTD.size());
       for (size_t s = 0; s < states_NTD.size(); ++s)
@@ -137,8 +134,7 @@ class Stitcher {
         for (const auto& row_TD : rows) lengths.push_back(row_TD.size(0));
       all.states_BTD.push_back(torch::nn::utils::rnn::pad_sequence(rows, /*batch_first=*/true));
     }
-    const auto& first = all.states_BTD.front();
-    all.valid_BT = length_mask(ids_tensor(lengths).to(first.device()), first.size(1));
+    all.lengths_B = ids_tensor(lengths);
     return all;
   }
 
@@ -166,9 +162,8 @@ States encode_windows(AudioEncoder& encoder, const EncoderInput& input, bool all
       steps.push_back(window.steps);
     }
     auto output = encoder.forward(torch::nn::utils::rnn::pad_sequence(features, /*batch_first=*/true),
-                                  ids_tensor(steps).to(input.steps_BW.device()), all_states);
-    const auto counts_N = output.valid_BT.sum(1);
-    stitcher.add(chunk, used_states(output, all_states), counts_N);
+                                  ids_tensor(steps), all_states);
+    stitcher.add(chunk, used_states(output, all_states), output.lengths_B);
   }
   return stitcher.states();
 }
@@ -195,26 +190,27 @@ std::vector<std::vector<int64_t>> groups_of(AudioEncoder& encoder, const Encoder
 
 // Rows of `some` put in place of those of `all`, which becomes as wide as they are.
 void put_rows(States& all, const States& some, const torch::Tensor& rows_R) {
-  const auto put = [&](torch::Tensor& x, const torch::Tensor& rows) {
-    if (const int64_t more = rows.size(1) - x.size(1); more > 0)
-      x = x.dim() == 2 ? torch::constant_pad_nd(x, {0, more}) : torch::constant_pad_nd(x, {0, 0, 0, more});
-    x.narrow(1, 0, rows.size(1)).index_copy_(0, rows_R, rows.to(x.scalar_type()));
-  };
-  put(all.valid_BT, some.valid_BT);
-  for (size_t s = 0; s < all.states_BTD.size(); ++s) put(all.states_BTD[s], some.states_BTD[s]);
+  all.lengths_B.index_copy_(0, rows_R, some.lengths_B);
+  for (size_t s = 0; s < all.states_BTD.size(); ++s) {
+    torch::Tensor& x_BTD = all.states_BTD[s];
+    const torch::Tensor& rows_RTD = some.states_BTD[s];
+    if (const int64_t more = rows_RTD.size(1) - x_BTD.size(1); more > 0)
+      x_BTD = torch::constant_pad_nd(x_BTD, {0, 0, 0, more});
+    x_BTD.narrow(1, 0, rows_RTD.size(1))
+        .index_copy_(0, to_device(rows_R, x_BTD.device()), rows_RTD.to(x_BTD.scalar_type()));
+  }
 }
 
 // Room for as many rows, as wide as these.
 States zeros_like(const States& some, int64_t rows) {
-  States all{{}, some.valid_BT.new_zeros({rows, some.valid_BT.size(1)})};
+  States all{{}, torch::zeros({rows}, torch::kInt64)};
   for (const auto& x : some.states_BTD) all.states_BTD.push_back(x.new_zeros({rows, x.size(1), x.size(2)}));
   return all;
 }
 
 States encode_together(AudioEncoder& encoder, const EncoderInput& input, bool all_states) {
   auto output = encoder.forward(input.features_BT, input.steps_BW.squeeze(1), all_states);
-  const auto valid_BT = output.valid_BT;
-  return {used_states(output, all_states), valid_BT};
+  return {used_states(output, all_states), output.lengths_B};
 }
 
 States encode_rows(AudioEncoder& encoder, const EncoderInput& input, bool all_states) {
@@ -245,13 +241,13 @@ States remember_or_encode(EncoderPart& part, const data::Batch& batch, FeatureCa
   if (rows_R.size(0) < batch.size()) {
     for (const auto& state_BTD : kept.data.unbind(2))
       states.states_BTD.push_back(state_BTD.to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/rows_R.size(0) > 0));
-    states.valid_BT = length_mask(kept.lengths_B, kept.data.size(1));
+    states.lengths_B = kept.lengths_B.clone();
   }
   if (rows_R.size(0) == 0) return states;
   const bool is_all = rows_R.size(0) == batch.size();
   const auto input = input_of(batch, part.name);
   const auto made = encode_rows(*part.encoder, is_all ? input : input.rows(rows_R), all_states);
-  cache.keep(part.name, batch, rows_R, made.states_BTD, made.valid_BT);
+  cache.keep(part.name, batch, rows_R, made.states_BTD, made.lengths_B);
   if (is_all) return made;
   put_rows(states, made, rows_R);
   return states;
@@ -332,7 +328,7 @@ Frames encode(EncoderPart& part, const data::Batch& batch, FeatureCache* cache) 
   // An encoder may be kept in a lower type; what follows it is in fp32.
   for (auto& state_BTD : states.states_BTD) state_BTD = state_BTD.to(torch::kFloat32);
   const auto x_BTD = part.mix.is_empty() ? states.states_BTD.front() : part.mix(states.states_BTD);
-  return {x_BTD, states.valid_BT, part.encoder->hz()};
+  return {x_BTD, states.lengths_B, part.encoder->hz()};
 }
 
 }  // namespace usam::recipes

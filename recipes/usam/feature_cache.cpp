@@ -154,12 +154,10 @@ std::string FeatureCache::summary() const {
 }
 
 void FeatureCache::keep(const std::string& encoder, const data::Batch& batch, const torch::Tensor& rows_R,
-                        const std::vector<torch::Tensor>& states_RTD, const torch::Tensor& valid_RT) {
-  const auto rows = rows_R.cpu();
-  const auto memory_B5 = batch.field("memory").data.cpu(), seconds_B1 = batch.field("seconds").data.cpu();
-  const auto lengths_R = valid_RT.sum(1).cpu();
-  for (int64_t r = 0; r < rows.size(0); ++r) {
-    const auto b = rows[r].item<int64_t>();
+                        const std::vector<torch::Tensor>& states_RTD, const torch::Tensor& lengths_R) {
+  const auto &memory_B5 = batch.field("memory").data, &seconds_B1 = batch.field("seconds").data;
+  for (int64_t r = 0; r < rows_R.size(0); ++r) {
+    const auto b = rows_R[r].item<int64_t>();
     const auto* memory = memory_B5.const_data_ptr<int64_t>() + b * memory_B5.size(1);
     if (memory[0] == 0 && memory[1] == 0) continue;  // of no row: a clip that was made up
     std::vector<torch::Tensor> frames_S;

@@ -32,9 +32,9 @@ class FeatureCache final : public data::ClipMemory {
 
   bool keeps(const std::string& encoder) const { return names_.contains(encoder); }
   torch::ScalarType type() const { return type_; }
-  // Keeps the frames of rows of a batch: of each row its valid ones.
+  // Keeps the frames of rows of a batch: of each row its valid ones. rows and lengths (R) int64 in host memory.
   void keep(const std::string& encoder, const data::Batch& batch, const torch::Tensor& rows_R,
-            const std::vector<torch::Tensor>& states_RTD, const torch::Tensor& valid_RT);
+            const std::vector<torch::Tensor>& states_RTD, const torch::Tensor& lengths_R);
 
  private:
   void open(const EncoderPart& part);

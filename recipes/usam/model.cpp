@@ -95,7 +95,7 @@ Frames UsamModel::fused(const data::Batch& batch) {
     hz = *fusion_.hz;
     counts_B = (batch.field("seconds").data.squeeze(1) * hz).round().to(torch::kInt64).clamp_min(1);
   } else {
-    counts_B = streams.front().lengths_B();  // the reference stands first
+    counts_B = streams.front().lengths_B;  // the reference stands first
   }
   return nn::fuse(streams, counts_B, hz);
 }
@@ -112,12 +112,12 @@ torch::Tensor UsamModel::prompt_vector(const data::Batch& batch) {
   torch::Tensor sum_BW, count_B;
   for (const char* side : {"left", "right"}) {
     const auto& ids = batch.field(side);
-    const auto valid = length_mask(ids.lengths_B, ids.data.size(1)).unsqueeze(2);
+    const auto valid = length_mask(ids.lengths_B, ids.data.size(1), ids.data.device()).unsqueeze(2);
     const auto part = (llm->embed(ids.data).to(torch::kFloat32) * valid).sum(1);
     sum_BW = sum_BW.defined() ? sum_BW + part : part;
     count_B = count_B.defined() ? count_B + ids.lengths_B : ids.lengths_B;
   }
-  return sum_BW / count_B.clamp_min(1).unsqueeze(1);  // zeros where a prompt has no tokens
+  return sum_BW / to_device(count_B.clamp_min(1), sum_BW.device()).unsqueeze(1);  // zeros where a prompt has no tokens
 }
 
 bool UsamModel::routes_sparsely() const {
@@ -127,12 +127,17 @@ bool UsamModel::routes_sparsely() const {
 
 Frames UsamModel::prune(const Frames& audio) {
   if (bridge->keep() >= 1) return audio;
-  return nn::select_frames(audio, nn::mask_from_scores(saclm->importance(audio), audio.valid_BT, bridge->keep()));
+  const double share = bridge->keep();
+  return nn::select_frames(audio, nn::mask_from_scores(saclm->importance(audio), audio.valid_BT(), share),
+                           nn::kept_frames(audio.lengths_B, share));
+}
+
+torch::Tensor UsamModel::valid_ids(const data::BatchField& ids) {
+  return ids.data.flatten().index_select(0, valid_places(ids.lengths_B, ids.data.size(1), ids.data.device()));
 }
 
 SequencePart UsamModel::embed(const data::BatchField& ids) {
-  const auto valid = length_mask(ids.lengths_B, ids.data.size(1));
-  return {llm->embed(ids.data.masked_select(valid)), to_vector(ids.lengths_B)};
+  return {llm->embed(valid_ids(ids)), to_vector(ids.lengths_B)};
 }
 
 }  // namespace usam::recipes

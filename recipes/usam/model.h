@@ -34,7 +34,9 @@ class UsamModel : public torch::nn::Module {
   Frames prune(const Frames& audio);
   // Whether a frame runs fewer experts than there are.
   bool routes_sparsely() const;
-  // Input embeddings of a padded field of ids, its valid ones only.
+  // The valid ids of a padded field, all rows behind each other.
+  static torch::Tensor valid_ids(const data::BatchField& ids);
+  // Their input embeddings.
   SequencePart embed(const data::BatchField& ids);
 
   // Valid audio tokens of a clip before pruning, given its frames in the first stream.

@@ -32,8 +32,13 @@ std::shared_ptr<Tokenizer> tokenizer_of(const UsamConfig& config, const RecipeIn
 
 Frames no_audio(const UsamModel& model) {
   const auto device = model.saclm->parameters().front().device();
-  return {torch::zeros({0, 1, model.llm->width()}, device),
-          torch::zeros({0, 1}, torch::dtype(torch::kBool).device(device)), 1};
+  return {torch::zeros({0, 1, model.llm->width()}, device), torch::zeros({0}, torch::kInt64), 1};
+}
+
+// Of each sample the mean over its frames of the experts' weights -> (B, E).
+torch::Tensor mean_gates(const nn::Projected& heard) {
+  const auto frames_B = to_device(heard.audio.lengths_B.clamp_min(1), heard.gates_BTE.device());
+  return heard.gates_BTE.to(torch::kFloat32).sum(1) / frames_B.unsqueeze(1);
 }
 
 // A batch's target texts, without their end tokens.
@@ -64,14 +69,17 @@ data::DataPlan UsamRecipe::data_plan() const {
   });
   plan.memory = model_->cache;
   plan.takes_windows = true;
-  std::vector<std::string> fields = {"left", "right", "target", "seconds", "audio_tokens", "task", "windows"};
-  if (plan.memory) fields.push_back("memory");
+  std::vector<std::string> fields = {"left", "right", "target"};
+  std::vector<std::string> on_host = {"seconds", "audio_tokens", "task", "windows"};
+  if (plan.memory) on_host.push_back("memory");
   for (const auto& part : model_->encoders) {
     plan.streams.push_back({part.name, part.encoder->front_end(), part.encoder->min_samples()});
-    for (const char* name : {"audio.", "steps.", "sizes."}) fields.push_back(name + part.name);
+    fields.push_back("audio." + part.name);
+    for (const char* name : {"steps.", "sizes."}) on_host.push_back(name + part.name);
     if (model_->cache && model_->cache->keeps(part.name)) fields.push_back("kept." + part.name);
   }
   for (const auto& name : fields) plan.fields.push_back({name, data::Layout::kPadded});
+  for (const auto& name : on_host) plan.fields.push_back({name, data::Layout::kPadded, /*stays_on_host=*/true});
   plan.length = [this](const data::Row& row, double seconds) {
     const AudioEncoder& encoder = *model_->encoders.front().encoder;
     const auto rate = static_cast<double>(sample_rate(encoder.front_end()));
@@ -143,12 +151,13 @@ nn::Projected UsamRecipe::hear(const data::Batch& batch) {
 
 losses::TextTokens UsamRecipe::embed(const losses::TextPool& texts) const {
   torch::NoGradGuard no_grad;
-  return {model_->llm->embed(texts.ids_NW).to(torch::kFloat32), length_mask(texts.lengths_N, texts.ids_NW.size(1))};
+  return {model_->llm->embed(texts.ids_NW).to(torch::kFloat32),
+          length_mask(texts.lengths_N, texts.ids_NW.size(1), texts.ids_NW.device())};
 }
 
 losses::SaclmOutput UsamRecipe::contrast(const Frames& audio, const losses::TextPool& own) {
   const auto device = audio.x_BTD.device();
-  const auto texts = losses::pool_texts(own.ids_NW.to(device), own.lengths_N.to(device), *pool_);
+  const auto texts = losses::pool_texts(to_device(own.ids_NW, device), own.lengths_N, *pool_);
   const losses::Pool pool{embed(texts), losses::equal_texts(texts), texts.first, pool_};
   auto out = model_->saclm->forward(audio, pool);
   if (model_->is_training()) return out;
@@ -173,7 +182,7 @@ StepOutput UsamRecipe::forward(const data::Batch& batch) {
                             model_->embed(target)});
   const auto hidden_ND = model_->llm->forward_packed(packed.embeds_ND, packed.lengths);
   const auto supervised = hidden_ND.index_select(0, packed.predictors_N);
-  const auto targets = target.data.masked_select(length_mask(target.lengths_B, target.data.size(1)));
+  const auto targets = UsamModel::valid_ids(target);
   const auto head = [this](const torch::Tensor& rows_ND) { return model_->llm->logits(rows_ND); };
   torch::Tensor losses_N;
   out.terms.push_back(losses::cross_entropy(supervised, head, targets, config_.loss.ce, &losses_N));
@@ -183,7 +192,7 @@ StepOutput UsamRecipe::forward(const data::Batch& batch) {
     out.metrics = contrasted.metrics;
   }
   out.terms.push_back(
-      losses::load_balance(heard.probabilities_BTE, heard.chosen_BTE, heard.audio.valid_BT, config_.loss.balance));
+      losses::load_balance(heard.probabilities_BTE, heard.chosen_BTE, heard.audio.valid_BT(), config_.loss.balance));
   const auto tasks = task_metrics(batch, heard, losses_N);
   out.metrics.insert(out.metrics.end(), tasks.begin(), tasks.end());
   return out;
@@ -193,30 +202,28 @@ StepOutput UsamRecipe::forward(const data::Batch& batch) {
 std::vector<Metric> UsamRecipe::task_metrics(const data::Batch& batch, const nn::Projected& heard,
                                              const torch::Tensor& losses_N) const {
   torch::NoGradGuard no_grad;
-  const auto gates_BE =
-      (heard.gates_BTE.to(torch::kFloat32).sum(1) / heard.audio.lengths_B().clamp_min(1).unsqueeze(1)).cpu();
+  const auto gates_BE = mean_gates(heard);
   const auto tasks = to_vector(batch.field("task").data.squeeze(1)),
              tokens = to_vector(batch.field("target").lengths_B);
-  const auto host_N = losses_N.cpu();
-  std::map<std::string, Metric> sums;
-  const auto add = [&sums](const std::string& name, double sum, double count) {
-    Metric& metric = sums.try_emplace(name, Metric{name}).first->second;
-    metric.sum += sum, metric.count += count;
+  std::map<int64_t, std::vector<int64_t>> rows, places;  // by task: its samples, and its tokens among all
+  for (size_t b = 0, first = 0; b < tasks.size(); first += static_cast<size_t>(tokens[b++])) {
+    rows[tasks[b]].push_back(static_cast<int64_t>(b));
+    for (int64_t i = 0; i < tokens[b]; ++i) places[tasks[b]].push_back(static_cast<int64_t>(first) + i);
+  }
+  const auto sum_of = [](const torch::Tensor& x, const std::vector<int64_t>& index) {
+    return x.index_select(0, to_device(ids_tensor(index), x.device())).to(torch::kFloat64).sum(0);
   };
-  int64_t first = 0;
-  for (int64_t b = 0; b < batch.size(); ++b) {
-    const int64_t task = tasks[static_cast<size_t>(b)], count = tokens[static_cast<size_t>(b)];
+  std::vector<Metric> metrics;
+  for (const auto& [task, of_task] : rows) {
     const std::string name = task < 0 ? "other" : std::next(config_.prompts.begin(), task)->first;
-    add("ce/" + name, host_N.narrow(0, first, count).sum().item<double>(), static_cast<double>(count));
-    first += count;
-    for (int64_t e = 0; e < gates_BE.size(1); ++e) {
-      const double gate = gates_BE[b][e].item<double>();
-      add(fmt::format("router/{}/{}", name, e), gate, 1);
-      if (gates_BE.size(1) > 1) add(fmt::format("experts/{}", e), gate, 1);
+    const auto samples = static_cast<double>(of_task.size());
+    metrics.push_back({"ce/" + name, sum_of(losses_N, places[task]), static_cast<double>(places[task].size())});
+    const auto gates_E = sum_of(gates_BE, of_task);
+    for (int64_t e = 0; e < gates_E.size(0); ++e) {
+      metrics.push_back({fmt::format("router/{}/{}", name, e), gates_E[e], samples});
+      if (gates_E.size(0) > 1) metrics.push_back({fmt::format("experts/{}", e), gates_E[e], samples});
     }
   }
-  std::vector<Metric> metrics;
-  for (auto& entry : sums) metrics.push_back(entry.second);
   return metrics;
 }
 
@@ -285,7 +292,7 @@ std::vector<ShownSample> UsamRecipe::show(const data::Batch& batch) const {
 std::vector<Json> UsamRecipe::explain(const data::Batch& batch) {
   torch::NoGradGuard no_grad;
   const auto heard = hear(batch);
-  const auto lengths = to_vector(heard.audio.lengths_B());
+  const auto lengths = to_vector(heard.audio.lengths_B);
   losses::FrameSelection selection;
   if (!model_->saclm.is_empty()) {
     const auto text = embed(target_texts(batch));
@@ -295,7 +302,7 @@ std::vector<Json> UsamRecipe::explain(const data::Batch& batch) {
     const auto host = values.slice(0, 0, count).to(torch::kCPU, torch::kFloat32).contiguous();
     return std::vector<float>(host.data_ptr<float>(), host.data_ptr<float>() + host.numel());
   };
-  const auto gates_BE = heard.gates_BTE.to(torch::kFloat32).sum(1) / heard.audio.lengths_B().clamp_min(1).unsqueeze(1);
+  const auto gates_BE = mean_gates(heard);
   std::vector<Json> all;
   for (int64_t b = 0; b < batch.size(); ++b) {
     const int64_t tokens = lengths[static_cast<size_t>(b)];

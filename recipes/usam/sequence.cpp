@@ -5,15 +5,10 @@
 
 namespace usam::recipes {
 
-std::vector<int64_t> to_vector(const torch::Tensor& lengths_B) {
-  const auto host = lengths_B.to(torch::kCPU, torch::kInt64).contiguous();
-  return {host.data_ptr<int64_t>(), host.data_ptr<int64_t>() + host.numel()};
-}
-
 SequencePart to_part(const Frames& frames) {
-  // Row-major order of the mask is the rows' order, and valid frames come first in each.
-  return {frames.x_BTD.flatten(0, 1).index_select(0, frames.valid_BT.flatten().nonzero().squeeze(1)),
-          to_vector(frames.lengths_B())};
+  const auto& x_BTD = frames.x_BTD;
+  return {x_BTD.flatten(0, 1).index_select(0, valid_places(frames.lengths_B, x_BTD.size(1), x_BTD.device())),
+          to_vector(frames.lengths_B)};
 }
 
 namespace {
@@ -62,7 +57,7 @@ std::vector<torch::Tensor> vectors_of(const std::vector<SequencePart>& parts) {
 }
 
 torch::Tensor to_tensor(const std::vector<int64_t>& values, torch::Device device) {
-  return torch::tensor(values, torch::kInt64).to(device, /*non_blocking=*/true);
+  return to_device(torch::tensor(values, torch::kInt64), device);
 }
 
 }  // namespace

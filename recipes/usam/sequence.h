@@ -38,7 +38,5 @@ PackedSequences pack(const std::vector<SequencePart>& parts);
 
 // The valid frames of each row as a part.
 SequencePart to_part(const Frames& frames);
-// Host copy of an int64 vector.
-std::vector<int64_t> to_vector(const torch::Tensor& lengths_B);
 
 }  // namespace usam::recipes

@@ -9,26 +9,27 @@
 
 namespace usam {
 
-// What an audio encoder gives: hidden states of equal shape with one mask.
+// What an audio encoder gives: hidden states of equal shape and lengths.
 struct EncoderOutput {
   std::vector<torch::Tensor> states_BTD;  // all layers, input first, when asked for; else `last_BTD` only
-  torch::Tensor valid_BT;                 // bool
+  torch::Tensor lengths_B;                // int64, valid frames of each row, in host memory
   double hz = 0;
   // The model's output. It is states_BTD.back(), unless a closing norm follows the last layer and all states were asked
   // for: pre-norm HuBERT and CED (as Hugging Face, whose hidden_states[-1] then differs from last_hidden_state).
   torch::Tensor last_BTD;
 
-  Frames last() const { return {last_BTD.defined() ? last_BTD : states_BTD.back(), valid_BT, hz}; }
+  Frames last() const { return {last_BTD.defined() ? last_BTD : states_BTD.back(), lengths_B, hz}; }
 };
 
 // A speech, sound or music encoder: front-end features -> frames. A clip's output never depends on its neighbours in
 // the batch nor on its padding.
 class AudioEncoder : public torch::nn::Module {
  public:
-  // features (B, T, ...) zero-padded in time, as the front end gives them; lengths (B) int64 valid steps of each row.
+  // features (B, T, ...) zero-padded in time, as the front end gives them; lengths (B) int64 valid steps of each row,
+  // in host memory.
   virtual EncoderOutput forward(const torch::Tensor& features, const torch::Tensor& lengths_B, bool all_states) = 0;
   virtual FrontEndSpec front_end() const = 0;
-  // Number of valid output frames of a clip with `samples` samples at the front end's rate; equals forward()'s mask.
+  // Number of valid output frames of a clip with `samples` samples at the front end's rate; equals forward()'s length.
   virtual int64_t output_frames(int64_t samples) const = 0;
   // A shorter clip is zero-padded to this many samples before the front end.
   virtual int64_t min_samples() const = 0;

@@ -5,11 +5,13 @@ namespace usam::nn {
 
 torch::Tensor align(const Frames& stream, const torch::Tensor& counts_B, int64_t size) {
   const auto B = stream.x_BTD.size(0), T = stream.x_BTD.size(1), D = stream.x_BTD.size(2);
-  const auto valid_BN1 = length_mask(counts_B, size).logical_and(stream.valid_BT.any(1, true)).unsqueeze(2);
+  const auto has_frames_B = stream.lengths_B > 0;
+  const auto valid_BN1 = length_mask(counts_B * has_frames_B, size, stream.x_BTD.device()).unsqueeze(2);
   if (B == 0 || T == 0) return torch::zeros({B, size, D}, stream.x_BTD.options());
   // As ATen computes them, in single precision: source position = (n + 1/2) * T_i / N_i - 1/2, not below 0.
-  const auto last_B1 = (stream.lengths_B() - 1).clamp_min(0).unsqueeze(1);
-  const auto scale_B1 = (stream.lengths_B().to(torch::kFloat) / counts_B.clamp_min(1).to(torch::kFloat)).unsqueeze(1);
+  const auto there = [&](const torch::Tensor& x_B) { return to_device(x_B, stream.x_BTD.device()).unsqueeze(1); };
+  const auto last_B1 = there((stream.lengths_B - 1).clamp_min(0));
+  const auto scale_B1 = there(stream.lengths_B.to(torch::kFloat) / counts_B.clamp_min(1).to(torch::kFloat));
   const auto target_N = torch::arange(size, scale_B1.options());
   const auto position_BN = (scale_B1 * (target_N + 0.5) - 0.5).clamp_min(0);
   const auto before_BN = position_BN.to(torch::kLong).minimum(last_B1);
@@ -28,7 +30,7 @@ Frames fuse(const std::vector<Frames>& streams, const torch::Tensor& counts_B, d
   const int64_t size = counts_B.numel() == 0 ? 0 : counts_B.max().item<int64_t>();
   std::vector<torch::Tensor> aligned;
   for (const auto& stream : streams) aligned.push_back(align(stream, counts_B, size));
-  return {torch::cat(aligned, 2), length_mask(counts_B, size), hz};
+  return {torch::cat(aligned, 2), counts_B, hz};
 }
 
 }  // namespace usam::nn

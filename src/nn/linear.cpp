@@ -1,8 +1,7 @@
 #include "src/nn/linear.h"
 
-#include <ATen/autocast_mode.h>
-
 #include "src/nn/random_init.h"
+#include "src/tensor/autocast.h"
 
 namespace usam::nn {
 
@@ -25,9 +24,7 @@ torch::Tensor LinearImpl::forward(const torch::Tensor& x) {
 }
 
 torch::Tensor LinearImpl::product(const torch::Tensor& x) const {
-  const auto device = x.device().type();
-  const auto type =
-      at::autocast::is_autocast_enabled(device) ? at::autocast::get_autocast_dtype(device) : x.scalar_type();
+  const auto type = autocast_type(x.device()).value_or(x.scalar_type());
   if (store_ == WeightStore::kPlain && (weight.scalar_type() == type || weight.requires_grad()))
     return linear(x, weight, bias);
   return stored_product(x.to(type), stored(), bias);

@@ -1,12 +1,11 @@
 // N rows of x, I inputs, O outputs, R the rank.
 #include "src/nn/lora_product.h"
 
-#include <ATen/autocast_mode.h>
-
 #include <utility>
 
 #include "src/nn/cpu_kernel.h"
 #include "src/nn/dropout.h"
+#include "src/tensor/autocast.h"
 
 namespace usam::nn {
 namespace {
@@ -43,9 +42,7 @@ class Dropped {
 };
 
 torch::ScalarType type_of_products(const torch::Tensor& x, const LowRank& update) {
-  const auto device = x.device().type();
-  return at::autocast::is_autocast_enabled(device) ? at::autocast::get_autocast_dtype(device)
-                                                   : update.a_RI.scalar_type();
+  return autocast_type(x.device()).value_or(update.a_RI.scalar_type());
 }
 
 // What the backward pass needs beside tensors that autograd keeps.

@@ -99,20 +99,23 @@ int64_t WindowQFormerImpl::output_frames(int64_t frames) const {
 Frames WindowQFormerImpl::forward(const Frames& frames) {
   const auto B = frames.x_BTD.size(0), T = frames.x_BTD.size(1), Q = config_.queries;
   const auto K = config_.window, W = (T + K - 1) / K;
-  const auto first_W = K * torch::arange(W, torch::dtype(torch::kInt64).device(frames.x_BTD.device()));
-  const auto counts_BW = (frames.lengths_B().unsqueeze(1) - first_W).clamp(0, K);
-  const auto alive_BW = counts_BW > 0;
-  const auto alive_N = alive_BW.flatten().nonzero().squeeze(1);
-  const auto starts_BW = T * torch::arange(B, first_W.options()).unsqueeze(1) + first_W;
-  const Windows windows{frames.x_BTD.contiguous(), starts_BW.flatten().index_select(0, alive_N),
-                        counts_BW.flatten().index_select(0, alive_N), K};
+  const auto device = frames.x_BTD.device();
+  const auto windows_B = (frames.lengths_B + (K - 1)).floor_divide(K);
+  const auto host_N = valid_places(windows_B, W, torch::kCPU), alive_N = to_device(host_N, device);
+  const auto first_W = K * torch::arange(W, torch::kInt64);
+  const auto counts_BW = (frames.lengths_B.unsqueeze(1) - first_W).clamp(0, K);
+  const auto starts_BW = T * torch::arange(B, torch::kInt64).unsqueeze(1) + first_W;
+  const auto of_alive = [&](const torch::Tensor& x_BW) {
+    return to_device(x_BW.flatten().index_select(0, host_N), device);
+  };
+  const Windows windows{frames.x_BTD.contiguous(), of_alive(starts_BW), of_alive(counts_BW), K};
   // The queries of all windows are alike before dropout or frames tell them apart: one row stands for all.
   auto x_NQD = norm_(query_);
   if (is_training() && config_.dropout > 0)
     x_NQD = nn::dropout(x_NQD.expand({alive_N.size(0), -1, -1}).contiguous(), config_.dropout, true);
   for (auto& layer : layers_) x_NQD = layer->forward(x_NQD, windows);
   const auto out = torch::zeros({B * W, Q, config_.hidden}, x_NQD.options()).index_copy(0, alive_N, x_NQD);
-  return {out.view({B, W * Q, config_.hidden}), alive_BW.repeat_interleave(Q, 1),
+  return {out.view({B, W * Q, config_.hidden}), windows_B * Q,
           frames.hz / static_cast<double>(K) * static_cast<double>(Q)};
 }
 

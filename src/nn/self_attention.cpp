@@ -5,9 +5,9 @@
 
 namespace usam::nn {
 
-torch::Tensor key_padding_mask(const torch::Tensor& lengths_B, int64_t size) {
+torch::Tensor key_padding_mask(const torch::Tensor& lengths_B, int64_t size, torch::Device device) {
   if (size == 0 || lengths_B.min().item<int64_t>() >= size) return {};
-  return length_mask(lengths_B.clamp_min(1), size).unsqueeze(1).unsqueeze(1);
+  return length_mask(lengths_B.clamp_min(1), size, device).unsqueeze(1).unsqueeze(1);
 }
 
 SelfAttentionImpl::SelfAttentionImpl(const SelfAttentionOptions& options) : heads_(options.heads) {

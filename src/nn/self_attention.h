@@ -6,10 +6,10 @@
 
 namespace usam::nn {
 
-// Which keys may be attended to: bool (B, 1, 1, T), true in the first `lengths_B[b]` positions of row b, or an
-// undefined tensor when every row is full, so that attention takes its fast path. A row of length 0 sees its first key:
-// its outputs mean nothing, but stay finite.
-torch::Tensor key_padding_mask(const torch::Tensor& lengths_B, int64_t size);
+// Which keys may be attended to: bool (B, 1, 1, T) on `device`, true in the first `lengths_B[b]` positions of row b, or
+// an undefined tensor when every row is full, so that attention takes its fast path. A row of length 0 sees its first
+// key: its outputs mean nothing, but stay finite. lengths (B) int64 in host memory.
+torch::Tensor key_padding_mask(const torch::Tensor& lengths_B, int64_t size, torch::Device device);
 
 struct SelfAttentionOptions {
   int64_t width = 0;

@@ -20,14 +20,13 @@ int64_t StackFramesImpl::output_frames(int64_t frames) const {
 Frames StackFramesImpl::forward(const Frames& frames) {
   const auto K = config_.frames, B = frames.x_BTD.size(0), T = frames.x_BTD.size(1), D = frames.x_BTD.size(2);
   const auto N = output_frames(T);
-  const auto x_BTD = frames.x_BTD.masked_fill(~frames.valid_BT.unsqueeze(2), 0);
+  const auto x_BTD = frames.x_BTD.masked_fill(~frames.valid_BT().unsqueeze(2), 0);
   const auto whole_BTD = torch::constant_pad_nd(x_BTD, {0, 0, 0, N * K - T});  // a negative number cuts
-  const auto lengths_B = frames.lengths_B();
+  const auto& lengths_B = frames.lengths_B;
   const auto tokens_B = config_.tail == Tail::kPad ? (lengths_B + K - 1).floor_divide(K)
                                                    : torch::maximum(lengths_B.floor_divide(K), lengths_B.clamp(0, 1));
-  const auto valid_BN = length_mask(tokens_B, N);
-  return {whole_BTD.reshape({B, N, K * D}).masked_fill(~valid_BN.unsqueeze(2), 0), valid_BN,
-          frames.hz / static_cast<double>(K)};
+  const auto valid_BN1 = length_mask(tokens_B, N, x_BTD.device()).unsqueeze(2);
+  return {whole_BTD.reshape({B, N, K * D}).masked_fill(~valid_BN1, 0), tokens_B, frames.hz / static_cast<double>(K)};
 }
 
 void describe(Fields& f, PerceptronConfig& c) {
@@ -43,11 +42,11 @@ PerceptronImpl::PerceptronImpl(const PerceptronConfig& config, int64_t width, in
 
 Projected PerceptronImpl::forward(const Frames& tokens, const torch::Tensor& prompt_BW) {
   (void)prompt_BW;
-  const auto valid_BT1 = tokens.valid_BT.unsqueeze(2);
+  const auto valid_BT1 = tokens.valid_BT().unsqueeze(2);
   const auto hidden_BTH = first_->forward(tokens.x_BTD);
   const auto active_BTH = config_.activation == Activation::kRelu ? torch::relu(hidden_BTH) : torch::gelu(hidden_BTH);
   const auto gates_BTE = valid_BT1.to(torch::kFloat);
-  return {{second_->forward(active_BTH).masked_fill(~valid_BT1, 0), tokens.valid_BT, tokens.hz},
+  return {{second_->forward(active_BTH).masked_fill(~valid_BT1, 0), tokens.lengths_B, tokens.hz},
           gates_BTE,
           gates_BTE,
           valid_BT1};

@@ -50,12 +50,12 @@ torch::Tensor TaskMoeImpl::router_input(const torch::Tensor& x_BTD, const torch:
 
 Projected TaskMoeImpl::forward(const Frames& tokens, const torch::Tensor& prompt_BW) {
   const auto& x_BTD = tokens.x_BTD;
-  const auto valid_BT1 = tokens.valid_BT.unsqueeze(2);
+  const auto valid_BT1 = tokens.valid_BT().unsqueeze(2);
   const auto probabilities_BTE =
       router_->forward(router_input(x_BTD, prompt_BW)).softmax(-1, torch::kFloat).masked_fill(~valid_BT1, 0);
   if (!config_.top_k) {
     const auto y_BTW = mix_all(x_BTD, probabilities_BTE).masked_fill(~valid_BT1, 0);
-    return {{y_BTW, tokens.valid_BT, tokens.hz},
+    return {{y_BTW, tokens.lengths_B, tokens.hz},
             probabilities_BTE,
             probabilities_BTE,
             valid_BT1.expand_as(probabilities_BTE)};
@@ -66,8 +66,10 @@ Projected TaskMoeImpl::forward(const Frames& tokens, const torch::Tensor& prompt
       torch::zeros_like(probabilities_BTE, torch::kBool).scatter(2, top_BTK, true).logical_and(valid_BT1);
   const auto kept_BTE = probabilities_BTE.masked_fill(~chosen_BTE, 0);
   const auto gates_BTE = kept_BTE / kept_BTE.sum(2, /*keepdim=*/true).masked_fill(~valid_BT1, 1);
-  return {
-      {mix_chosen(x_BTD, gates_BTE, chosen_BTE), tokens.valid_BT, tokens.hz}, gates_BTE, probabilities_BTE, chosen_BTE};
+  return {{mix_chosen(x_BTD, gates_BTE, chosen_BTE), tokens.lengths_B, tokens.hz},
+          gates_BTE,
+          probabilities_BTE,
+          chosen_BTE};
 }
 
 torch::Tensor TaskMoeImpl::expert(size_t e, const torch::Tensor& x) {
@@ -84,16 +86,19 @@ torch::Tensor TaskMoeImpl::mix_all(const torch::Tensor& x_BTD, const torch::Tens
   return y_BTW;
 }
 
-// Each expert sees only the frames that chose it.
+// Each expert sees only the frames that chose it: how many these are, the host waits to hear, once for all experts.
 torch::Tensor TaskMoeImpl::mix_chosen(const torch::Tensor& x_BTD, const torch::Tensor& gates_BTE,
                                       const torch::Tensor& chosen_BTE) {
   const auto x_FD = x_BTD.flatten(0, 1);  // F frames of all rows
   const auto gates_FE = gates_BTE.flatten(0, 1);
   const auto chosen_FE = chosen_BTE.flatten(0, 1);
+  const auto counts = to_vector(chosen_FE.sum(0));
+  // Expert by expert, its frames in order come before those that it does not see.
+  const auto order_EF = std::get<1>(chosen_FE.t().to(torch::kByte).sort(/*stable=*/true, 1, /*descending=*/true));
   auto y_FW = torch::zeros({x_FD.size(0), output_width_}, gates_FE.options());
   for (size_t e = 0; e < first_.size(); ++e) {
     const auto column = static_cast<int64_t>(e);
-    const auto index = chosen_FE.select(1, column).nonzero().squeeze(1);
+    const auto index = order_EF[column].narrow(0, 0, counts[e]);
     const auto gate = gates_FE.select(1, column).index_select(0, index).unsqueeze(1);
     y_FW = y_FW.index_add(0, index, gate * expert(e, x_FD.index_select(0, index)));
   }

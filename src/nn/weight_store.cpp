@@ -1,13 +1,12 @@
 // M rows of activations, O outputs, I inputs.
 #include "src/nn/weight_store.h"
 
-#include <ATen/autocast_mode.h>
-
 #include <algorithm>
 
 #include "src/nn/few_rows.h"
 #include "src/nn/quantise.h"
 #include "src/nn/wide_product.h"
+#include "src/tensor/autocast.h"
 
 namespace usam::nn {
 namespace {
@@ -137,7 +136,7 @@ bool& has_bfloat16_products() {
 }
 
 torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight_OI, const torch::Tensor& bias_O) {
-  if (x.scalar_type() == weight_OI.scalar_type() && !at::autocast::is_autocast_enabled(x.device().type())) {
+  if (x.scalar_type() == weight_OI.scalar_type() && !autocast_type(x.device())) {
     if (c10::InferenceMode::is_enabled()) {
       const StoredWeight stored{WeightStore::kPlain, weight_OI.size(0), weight_OI.size(1), weight_OI, {}};
       if (can_take_few_rows(x, stored)) return product_of_few_rows(x, stored, bias_O);

@@ -73,12 +73,13 @@ CedEncoder::States CedEncoder::run_blocks(torch::Tensor x_BND, const torch::Tens
 
 CedEncoder::States CedEncoder::encode_chunk(const torch::Tensor& chunk_BTM, const torch::Tensor& steps_B,
                                             bool all_states) {
-  const auto rows_R = steps_B.nonzero().squeeze(1);
+  const auto host_R = steps_B.nonzero().squeeze(1), rows_R = to_device(host_R, chunk_BTM.device());
   const bool is_whole = rows_R.size(0) == chunk_BTM.size(0);
   const auto grid = embed(is_whole ? chunk_BTM : chunk_BTM.index_select(0, rows_R));
   const auto x_RND = grid.permute({0, 3, 2, 1}).flatten(1, 2);  // token 4 t + band
   torch::Tensor key_mask_R11N;
-  if (rows_R.size(0) > 0) key_mask_R11N = nn::key_padding_mask(steps_B.index_select(0, rows_R) * kBands, x_RND.size(1));
+  if (rows_R.size(0) > 0)
+    key_mask_R11N = nn::key_padding_mask(steps_B.index_select(0, host_R) * kBands, x_RND.size(1), chunk_BTM.device());
   auto states = run_blocks(x_RND, key_mask_R11N, all_states);
   if (is_whole) return states;
   for (auto& state : states)
@@ -88,14 +89,13 @@ CedEncoder::States CedEncoder::encode_chunk(const torch::Tensor& chunk_BTM, cons
 
 EncoderOutput CedEncoder::forward(const torch::Tensor& features_BTM, const torch::Tensor& lengths_B, bool all_states) {
   const int64_t size = sizes_.target_length, frames = features_BTM.size(1);
-  const auto frames_B = lengths_B.to(features_BTM.device());
   // No masking of the features: patches do not overlap, and a step counts only when it lies inside the clip.
   const auto x_BTM = init_bn_(features_BTM).to(patch_->weight.scalar_type());
-  auto total_B = torch::zeros_like(frames_B);
+  auto total_B = torch::zeros_like(lengths_B);
   std::vector<States> chunks;
   for (int64_t start = 0; start + kPatch <= frames; start += size) {
     const int64_t length = std::min(size, frames - start);
-    const auto steps_B = torch::div((frames_B - start).clamp(0, length), kPatch, "floor");
+    const auto steps_B = torch::div((lengths_B - start).clamp(0, length), kPatch, "floor");
     chunks.push_back(encode_chunk(x_BTM.narrow(1, start, length), steps_B, all_states));
     total_B += steps_B;
   }
@@ -115,7 +115,7 @@ EncoderOutput CedEncoder::assemble(const std::vector<States>& chunks, const torc
   }
   output.last_BTD = output.states_BTD.back();
   if (output.states_BTD.size() > 1) output.states_BTD.pop_back();
-  output.valid_BT = length_mask(is_folded ? steps_B : steps_B * kBands, output.last_BTD.size(1));
+  output.lengths_B = is_folded ? steps_B : steps_B * kBands;
   output.hz = hz();
   return output;
 }
@@ -135,8 +135,7 @@ EncoderOutput CedEncoder::forward_published(const torch::Tensor& features_BTM, b
   }
   output.last_BTD = output.states_BTD.back();
   if (output.states_BTD.size() > 1) output.states_BTD.pop_back();
-  output.valid_BT = torch::ones({features_BTM.size(0), output.last_BTD.size(1)},
-                                torch::dtype(torch::kBool).device(features_BTM.device()));
+  output.lengths_B = torch::full({features_BTM.size(0)}, output.last_BTD.size(1), torch::kInt64);
   output.hz = 25;
   return output;
 }

@@ -10,11 +10,6 @@ torch::nn::LayerNorm make_norm(int64_t width, double epsilon) {
   return torch::nn::LayerNorm(torch::nn::LayerNormOptions({width}).eps(epsilon));
 }
 
-std::vector<int64_t> to_list(const torch::Tensor& lengths_B) {
-  const auto on_cpu = lengths_B.to(torch::kCPU, torch::kInt64).contiguous();
-  return {on_cpu.data_ptr<int64_t>(), on_cpu.data_ptr<int64_t>() + on_cpu.numel()};
-}
-
 }  // namespace
 
 MertLayerImpl::MertLayerImpl(const MertSizes& sizes) : pre_norm_(sizes.pre_norm) {
@@ -73,17 +68,17 @@ torch::Tensor MertEncoder::add_positions(const torch::Tensor& x_BTD) {
 }
 
 EncoderOutput MertEncoder::forward(const torch::Tensor& features_Bn, const torch::Tensor& lengths_B, bool all_states) {
-  const auto samples = to_list(lengths_B);
+  const std::vector<int64_t> samples = to_vector(lengths_B);
   const auto wave_Bn = features_Bn.to(layer_norm_->weight.scalar_type());
   auto x_BTD = project(feature_extractor_(wave_Bn, samples).transpose(1, 2));
   const int64_t size = x_BTD.size(1);
   std::vector<int64_t> frames;
   for (int64_t n : samples) frames.push_back(output_frames(n));
-  const auto frames_B = torch::tensor(frames, torch::kInt64).to(features_Bn.device());
-  const auto key_mask_B11T = nn::key_padding_mask(frames_B, size);
   EncoderOutput output;
-  output.valid_BT = length_mask(frames_B, size);
-  if (key_mask_B11T.defined()) x_BTD = x_BTD.masked_fill(output.valid_BT.logical_not().unsqueeze(2), 0);
+  output.lengths_B = torch::tensor(frames, torch::kInt64);
+  const auto key_mask_B11T = nn::key_padding_mask(output.lengths_B, size, x_BTD.device());
+  if (key_mask_B11T.defined())
+    x_BTD = x_BTD.masked_fill(~length_mask(output.lengths_B, size, x_BTD.device()).unsqueeze(2), 0);
   x_BTD = add_positions(x_BTD);
   if (!sizes_.pre_norm) x_BTD = layer_norm_(x_BTD);
   for (auto& layer : layers_) {

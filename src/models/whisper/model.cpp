@@ -10,7 +10,7 @@ namespace {
 
 // x (B, C, T) with zeros from lengths_B[b] on.
 torch::Tensor zero_beyond(const torch::Tensor& x_BCT, const torch::Tensor& lengths_B) {
-  return x_BCT * length_mask(lengths_B, x_BCT.size(2)).unsqueeze(1).to(x_BCT.scalar_type());
+  return x_BCT * length_mask(lengths_B, x_BCT.size(2), x_BCT.device()).unsqueeze(1).to(x_BCT.scalar_type());
 }
 
 }  // namespace
@@ -71,19 +71,17 @@ EncoderOutput WhisperEncoder::forward(const torch::Tensor& features_BTM, const t
                sizes_.positions / 50, (frames + 99) / 100, sizes_.positions / 50);
   if (pad_ == WhisperPad::kThirtySeconds && frames != 2 * sizes_.positions)
     internal_error("with pad: 30s the Whisper encoder is fed {} frames, not {}", 2 * sizes_.positions, frames);
-  const auto mel_lengths_B = lengths_B.to(features_BTM.device());
-  const auto state_lengths_B = torch::div(mel_lengths_B + 1, 2, "floor");
-  auto x_BTD = embed(features_BTM, mel_lengths_B);
-  torch::Tensor key_mask_B11T;
-  if (pad_ == WhisperPad::kClip) key_mask_B11T = nn::key_padding_mask(state_lengths_B, x_BTD.size(1));
   EncoderOutput output;
+  output.lengths_B = torch::div(lengths_B + 1, 2, "floor");
+  auto x_BTD = embed(features_BTM, lengths_B);
+  torch::Tensor key_mask_B11T;
+  if (pad_ == WhisperPad::kClip) key_mask_B11T = nn::key_padding_mask(output.lengths_B, x_BTD.size(1), x_BTD.device());
   for (auto& layer : layers_) {
     if (all_states) output.states_BTD.push_back(x_BTD);
     x_BTD = layer(x_BTD, key_mask_B11T);
   }
   output.states_BTD.push_back(layer_norm_(x_BTD));
   output.last_BTD = output.states_BTD.back();
-  output.valid_BT = length_mask(state_lengths_B, x_BTD.size(1));
   output.hz = hz();
   return output;
 }

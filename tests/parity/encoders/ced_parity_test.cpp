@@ -47,7 +47,7 @@ TEST(CedParity, OneChunkInTimeOrder) {
                 kStates);
     EXPECT_LT(relative_error(output.last_BTD, time_major(file.get(clip + "/last_hidden"))), kStates) << clip;
     EXPECT_GT(relative_error(output.last_BTD, file.get(clip + "/last_hidden")), 0.1) << clip;
-    EXPECT_TRUE(output.valid_BT.all().item<bool>());
+    EXPECT_TRUE(output.last().valid_BT().all().item<bool>());
   }
 }
 
@@ -73,11 +73,11 @@ TEST(CedParity, MaskedBatch) {
   const auto features = file.get("batch/mel").transpose(1, 2);
   const auto output = load_ced(oracle("ced"))->forward(features, file.get("batch/frames"), false);
   const auto folded = load_ced(oracle("ced"), CedBands::kFold)->forward(features, file.get("batch/frames"), false);
-  EXPECT_TRUE(torch::equal(output.valid_BT, file.get("batch/valid").to(torch::kBool)));
+  EXPECT_TRUE(torch::equal(output.last().valid_BT(), file.get("batch/valid").to(torch::kBool)));
   for (int64_t b = 0; b < 3; ++b) {
-    const int64_t n = output.valid_BT[b].sum().item<int64_t>();
+    const int64_t n = output.lengths_B[b].item<int64_t>();
     EXPECT_LT(relative_error(clip(output.last_BTD, b, n), clip(expected, b, n)), kStates);
-    EXPECT_EQ(folded.valid_BT[b].sum().item<int64_t>(), n / 4);
+    EXPECT_EQ(folded.lengths_B[b].item<int64_t>(), n / 4);
     EXPECT_LT(relative_error(clip(folded.last_BTD, b, n / 4), clip(expected, b, n).reshape({n / 4, -1})), kStates);
   }
 }
@@ -88,9 +88,9 @@ TEST(CedParity, LongClipsInABatch) {
   const auto file = golden("usam", "golden_qwen2_perclip.safetensors");
   const auto output =
       load_ced(oracle("ced"))->forward(file.get("batch/ced_mel").transpose(1, 2), file.get("batch/ced_frames"), false);
-  EXPECT_TRUE(torch::equal(output.valid_BT, file.get("enc/valid").to(torch::kBool)));
-  EXPECT_LT(relative_error(output.last_BTD * output.valid_BT.unsqueeze(2),
-                           file.get("enc/ced") * output.valid_BT.unsqueeze(2)),
+  EXPECT_TRUE(torch::equal(output.last().valid_BT(), file.get("enc/valid").to(torch::kBool)));
+  EXPECT_LT(relative_error(output.last_BTD * output.last().valid_BT().unsqueeze(2),
+                           file.get("enc/ced") * output.last().valid_BT().unsqueeze(2)),
             kStates);
 }
 

@@ -32,7 +32,7 @@ void check_batch(const std::string& oracle_name) {
   const auto encoder = load_mert(oracle(oracle_name));
   const auto output =
       encoder->forward(file.get("batch/input_values"), file.get("batch/attention_mask").sum(1), /*all_states=*/false);
-  EXPECT_TRUE(torch::equal(output.valid_BT, file.get("batch/frame_mask").to(torch::kBool)));
+  EXPECT_TRUE(torch::equal(output.last().valid_BT(), file.get("batch/frame_mask").to(torch::kBool)));
   for (int64_t b = 0; b < 3; ++b) {
     const auto alone = file.get("batch/alone." + std::to_string(b));
     EXPECT_LT(relative_error(clip(output.last_BTD, b, alone.size(0)), alone), kStates) << b;
@@ -65,7 +65,7 @@ TEST(MertParity, AllStatesOfABatch) {
   const auto file = golden("usam", "golden_qwen2_perclip.safetensors");
   const auto output =
       load_mert(oracle("mert"))->forward(file.get("batch/mert_wav"), file.get("batch/mert_samples"), true);
-  EXPECT_TRUE(torch::equal(output.valid_BT.sum(1), file.get("enc/mert_len")));
+  EXPECT_TRUE(torch::equal(output.lengths_B, file.get("enc/mert_len")));
   for (int64_t b = 0; b < 3; ++b) {
     const int64_t n = file.get("enc/mert_len")[b].item<int64_t>();
     for (int64_t i = 0; i < 4; ++i) {

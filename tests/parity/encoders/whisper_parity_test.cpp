@@ -22,7 +22,7 @@ void check_thirty_seconds(const std::string& name) {
     const auto features = file.get(clip + "/features").transpose(1, 2);
     const auto output = encoder->forward(features, lengths({2 * frames}), /*all_states=*/true);
     EXPECT_EQ(output.states_BTD.size(), 4u);
-    EXPECT_EQ(output.valid_BT.sum().item<int64_t>(), clip == "odd" ? 257 : 1500);
+    EXPECT_EQ(output.lengths_B.sum().item<int64_t>(), clip == "odd" ? 257 : 1500);
     expect_states(output, file, clip);
   }
 }
@@ -44,7 +44,7 @@ TEST(WhisperParity, ClipsOfTheirTrueLength) {
   const auto frames = file.get("batch/whisper_frames");
   const auto output = load("whisper", WhisperPad::kClip)
                           ->forward(file.get("batch/whisper_mel").transpose(1, 2), frames * 2, /*all_states=*/false);
-  EXPECT_TRUE(torch::equal(output.valid_BT.sum(1), frames));
+  EXPECT_TRUE(torch::equal(output.lengths_B, frames));
   for (int64_t b = 0; b < 3; ++b) {
     const int64_t n = frames[b].item<int64_t>();
     EXPECT_LT(relative_error(clip(output.last_BTD, b, n), clip(file.get("enc/whisper"), b, n)), kStates);

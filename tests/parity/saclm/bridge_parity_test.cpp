@@ -61,13 +61,13 @@ class BridgeParity : public testing::TestWithParam<Setting> {
 
   // The encoders' streams as the recipe fuses them: CED, Whisper, MERT.
   Frames fused() const {
-    const auto ced_valid = mask("enc/valid");
+    const auto ced_B = mask("enc/valid").sum(1);
     const auto whisper = golden("enc/whisper"), mert = golden("enc/mert");
     nn::LayerMix mix(mert.size(1));
     load(*mix, "mixes.mert.");
-    const Frames mixed{mix->forward(mert.unbind(1)), length_mask(golden("enc/mert_len"), mert.size(2)), 75};
-    const Frames speech{whisper, length_mask(golden("enc/whisper_len"), whisper.size(1)), 50};
-    return nn::fuse({{golden("enc/ced"), ced_valid, 25}, speech, mixed}, ced_valid.sum(1), 25);
+    const Frames mixed{mix->forward(mert.unbind(1)), golden("enc/mert_len"), 75};
+    const Frames speech{whisper, golden("enc/whisper_len"), 50};
+    return nn::fuse({{golden("enc/ced"), ced_B, 25}, speech, mixed}, ced_B, 25);
   }
 
   std::unique_ptr<io::SafetensorsFile> golden_, start_;
@@ -78,7 +78,7 @@ TEST_P(BridgeParity, FromStreamsToAudioTokensAndScores) {
   const auto B = golden("enc/valid").size(0);
   const auto frames = fused();
   expect_close(frames.x_BTD, golden("fwd/concat"), "concat");
-  EXPECT_TRUE(frames.valid_BT.equal(mask("fwd/valid")));
+  EXPECT_TRUE(frames.valid_BT().equal(mask("fwd/valid")));
 
   nn::WindowQFormerConfig window;
   window.queries = GetParam().queries;
@@ -89,7 +89,7 @@ TEST_P(BridgeParity, FromStreamsToAudioTokensAndScores) {
   load(*qformer, "bridge.");
   const auto tokens = qformer->forward(frames);
   expect_close(tokens.x_BTD, golden("fwd/qformer"), "qformer");
-  EXPECT_TRUE(tokens.valid_BT.equal(mask("fwd/audio_mask")));
+  EXPECT_TRUE(tokens.valid_BT().equal(mask("fwd/audio_mask")));
 
   std::vector<torch::Tensor> prompts, texts;
   std::vector<int64_t> words;
@@ -104,7 +104,7 @@ TEST_P(BridgeParity, FromStreamsToAudioTokensAndScores) {
   nn::TaskMoe projector(moe, 64, embedding_.size(1));
   load(*projector, "projector.");
   const auto projected = projector->forward(tokens, torch::stack(prompts));
-  const auto valid_BT1 = tokens.valid_BT.unsqueeze(2);
+  const auto valid_BT1 = tokens.valid_BT().unsqueeze(2);
   expect_close(projected.gates_BTE, golden("fwd/gate").masked_fill(~valid_BT1, 0), "gates");
   expect_close(projected.audio.x_BTD, golden("fwd/audio").masked_fill(~valid_BT1, 0), "audio");
 
@@ -117,7 +117,7 @@ TEST_P(BridgeParity, FromStreamsToAudioTokensAndScores) {
   const auto out = saclm->forward(projected.audio, {text_BWD, words_BW}, torch::eye(B, torch::kBool));
   expect_close(out.similarity_NN, golden("fwd/saclm_similarity"), "similarity");
   for (int64_t i = 0; i < B; ++i) {
-    const auto T = tokens.valid_BT[i].sum().item<int64_t>();
+    const auto T = tokens.lengths_B[i].item<int64_t>();
     expect_close(out.selection.scores_BT[i].narrow(0, 0, T), golden("fwd/saclm_scores." + std::to_string(i)), "scores");
   }
 }

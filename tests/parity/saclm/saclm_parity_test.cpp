@@ -25,7 +25,7 @@ class Case {
  public:
   Case(const io::SafetensorsFile& file, std::string name) : file_(file), name_(std::move(name)) {}
   torch::Tensor get(const std::string& key) const { return file_.get(name_ + "/" + key).clone(); }
-  // Tensors key.0, key.1, ... padded with a value that no result may depend on.
+  // Tensors key.0, key.1, ... padded with a value that no result may depend on, and their lengths.
   std::pair<torch::Tensor, torch::Tensor> padded(const std::string& key, int64_t size) const {
     const double garbage = 7;
     std::vector<torch::Tensor> rows;
@@ -37,7 +37,7 @@ class Case {
       longest = std::max(longest, lengths.back());
     }
     for (auto& row : rows) row = torch::constant_pad_nd(row, {0, 0, 0, longest + 2 - row.size(0)}, garbage);
-    return {torch::stack(rows), length_mask(torch::tensor(lengths), longest + 2)};
+    return {torch::stack(rows), torch::tensor(lengths)};
   }
 
  private:
@@ -59,8 +59,9 @@ torch::Tensor total(const SaclmOutput& out, const Counts& counts) {
 
 void check_case(const Case& c, const Json& meta) {
   const auto B = static_cast<int64_t>(meta["audio_lengths"].size());
-  auto [audio_BTD, valid_BT] = c.padded("audio", B);
-  auto [text_BWD, words_BW] = c.padded("text", B);
+  auto [audio_BTD, lengths_B] = c.padded("audio", B);
+  const auto [text_BWD, words_B] = c.padded("text", B);
+  const auto words_BW = length_mask(words_B, text_BWD.size(1));
   audio_BTD.requires_grad_();
   const auto same_BB = c.get("same_text").to(torch::kBool);
   Saclm saclm(config_of(meta), audio_BTD.size(2));
@@ -68,8 +69,8 @@ void check_case(const Case& c, const Json& meta) {
     const torch::NoGradGuard no_grad;
     for (auto& p : saclm->named_parameters()) p.value().copy_(c.get("param/" + p.key()));
   }
-  const auto out = saclm->forward({audio_BTD, valid_BT, 1}, {text_BWD, words_BW}, same_BB);
-  const auto counts = saclm_counts(words_BW.sum(1), same_BB);
+  const auto out = saclm->forward({audio_BTD, lengths_B, 1}, {text_BWD, words_BW}, same_BB);
+  const auto counts = saclm_counts(words_B, same_BB);
   EXPECT_EQ(counts.at("hinge"), meta["hinge_count"].get<double>());
   EXPECT_EQ(counts.at("samples"), static_cast<double>(B));
   const auto loss = total(out, counts);
@@ -82,13 +83,13 @@ void check_case(const Case& c, const Json& meta) {
   expect_close(out.similarity_NN, c.get("similarity"), "similarity");
   for (int64_t i = 0; i < B; ++i) {
     const auto index = std::to_string(i);
-    const auto T = valid_BT[i].sum().item<int64_t>();
+    const auto T = lengths_B[i].item<int64_t>();
     expect_close(out.selection.scores_BT[i].narrow(0, 0, T), c.get("scores." + index), "scores");
     expect_close(out.selection.kept_BT[i].narrow(0, 0, T).to(torch::kFloat), c.get("hard." + index), "kept");
-    EXPECT_FALSE(out.selection.kept_BT[i].narrow(0, T, valid_BT.size(1) - T).any().item<bool>());
+    EXPECT_FALSE(out.selection.kept_BT[i].narrow(0, T, audio_BTD.size(1) - T).any().item<bool>());
     expect_close(out.rectified_BRD[i].index({out.present_BR[i]}), c.get("rectified." + index), "rectified");
     expect_close(audio_BTD.grad()[i].narrow(0, 0, T), c.get("audio_grad." + index), "gradient of audio");
-    EXPECT_EQ(audio_BTD.grad()[i].narrow(0, T, valid_BT.size(1) - T).abs().sum().item<double>(), 0)
+    EXPECT_EQ(audio_BTD.grad()[i].narrow(0, T, audio_BTD.size(1) - T).abs().sum().item<double>(), 0)
         << "gradient at padding";
   }
   for (auto& p : saclm->named_parameters())

@@ -46,11 +46,11 @@ TEST_P(UsamParity, FirstMicroBatchTensorByTensor) {
   expect_same_ids(run, batch);
 
   const auto fused = model.fused(batch);
-  EXPECT_TRUE(fused.valid_BT.equal(run.golden("fwd/valid").to(torch::kBool)));
+  EXPECT_TRUE(fused.valid_BT().equal(run.golden("fwd/valid").to(torch::kBool)));
   EXPECT_LT(error_of_scale("fused streams", fused.x_BTD, run.golden("fwd/concat")), 5e-5);
   const auto tokens = model.bridge->forward(fused);
   const auto valid_BT = run.golden("fwd/audio_mask").to(torch::kBool);
-  ASSERT_TRUE(tokens.valid_BT.equal(valid_BT));
+  ASSERT_TRUE(tokens.valid_BT().equal(valid_BT));
   const auto padding_BT1 = ~valid_BT.unsqueeze(2);
   EXPECT_LT(error_of_scale("Q-Former", tokens.x_BTD, run.golden("fwd/qformer").masked_fill(padding_BT1, 0)), 5e-5);
   const auto heard = model.projector->forward(tokens, model.prompt_vector(batch));

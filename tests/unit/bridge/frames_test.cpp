@@ -52,20 +52,19 @@ TEST(Align, ARowOrABatchWithoutFramesGivesZeros) {
   const auto out = align(stream, torch::tensor({3, 3}), 3);
   EXPECT_EQ(out[0].abs().sum().item<double>(), 0);
   EXPECT_TRUE(out[1].isfinite().all().item<bool>());
-  EXPECT_TRUE(
-      align({torch::zeros({0, 0, 3}), torch::zeros({0, 0}, torch::kBool), 1}, torch::zeros({0}, torch::kLong), 0)
-          .sizes() == at::IntArrayRef({0, 0, 3}));
+  EXPECT_TRUE(align({torch::zeros({0, 0, 3}), torch::zeros({0}, torch::kLong), 1}, torch::zeros({0}, torch::kLong), 0)
+                  .sizes() == at::IntArrayRef({0, 0, 3}));
 }
 
 // An event stands at the same moment of every stream, whatever the streams' rates and the clip's neighbours.
 TEST(Align, StreamsOfOneClipMeetInTime) {
-  Frames fast{torch::zeros({2, 400, 1}), length_mask(torch::tensor({100, 400}), 400), 50};
-  Frames slow{torch::zeros({2, 200, 1}), length_mask(torch::tensor({50, 200}), 200), 25};
+  Frames fast{torch::zeros({2, 400, 1}), torch::tensor({100, 400}), 50};
+  Frames slow{torch::zeros({2, 200, 1}), torch::tensor({50, 200}), 25};
   fast.x_BTD[0].slice(0, 60, 62).fill_(1);  // 1.2 s
   slow.x_BTD[0][30].fill_(1);
-  const auto fused = fuse({slow, fast}, slow.lengths_B(), 25);
+  const auto fused = fuse({slow, fast}, slow.lengths_B, 25);
   EXPECT_EQ(fused.x_BTD.sizes(), at::IntArrayRef({2, 200, 2}));
-  EXPECT_TRUE(fused.valid_BT.equal(slow.valid_BT));
+  EXPECT_TRUE(fused.lengths_B.equal(slow.lengths_B));
   EXPECT_EQ(fused.hz, 25);
   EXPECT_EQ(fused.x_BTD[0].select(1, 0).argmax().item<int64_t>(), 30);
   EXPECT_EQ(fused.x_BTD[0].select(1, 1).argmax().item<int64_t>(), 30);
@@ -96,6 +95,7 @@ TEST(FrameSelect, KeepsTheCeilingOfTheShareAndAtLeastOne) {
   const auto valid = length_mask(torch::arange(0, 101), 100);
   for (const double share : {0.0, 0.01, 0.1, 0.3, 0.5, 0.55, 0.7, 1.0}) {
     const auto kept = mask_from_scores(torch::rand({101, 100}), valid, share).sum(1);
+    EXPECT_TRUE(kept.equal(kept_frames(torch::arange(0, 101), share)));
     for (int64_t n = 0; n <= 100; ++n) {
       const auto ceiling =
           static_cast<int64_t>(std::ceil(share * static_cast<double>(n)));  // math.ceil of the reference
@@ -117,8 +117,8 @@ TEST(FrameSelect, SelectionKeepsOrderAndGradient) {
   auto frames = test::random_frames({5, 3}, 5, 2, 50, std::numeric_limits<double>::quiet_NaN());
   frames.x_BTD.requires_grad_();
   const auto keep = torch::tensor({{0, 1, 0, 1, 1}, {1, 0, 1, 0, 0}}).to(torch::kBool);
-  const auto out = select_frames(frames, keep);
-  EXPECT_TRUE(out.lengths_B().equal(torch::tensor({3, 2})));
+  const auto out = select_frames(frames, keep, torch::tensor({3, 2}));
+  EXPECT_TRUE(out.lengths_B.equal(torch::tensor({3, 2})));
   EXPECT_TRUE(out.x_BTD[0].equal(frames.x_BTD[0].index({keep[0]})));
   EXPECT_TRUE(out.x_BTD[1].slice(0, 0, 2).equal(frames.x_BTD[1].index({keep[1]})));
   EXPECT_EQ(out.x_BTD[1][2].abs().sum().item<double>(), 0);

@@ -23,7 +23,7 @@ TEST(WindowQFormer, TheLastPartialWindowCounts) {
   WindowQFormer qformer(small_qformer(), 6);
   auto frames = test::random_frames({9, 3}, 10, 6, 25);
   const auto out = qformer->forward(frames);
-  EXPECT_TRUE(out.lengths_B().equal(torch::tensor({3, 1})));
+  EXPECT_TRUE(out.lengths_B.equal(torch::tensor({3, 1})));
   EXPECT_EQ(out.x_BTD.sizes(), at::IntArrayRef({2, 3, 8}));
   EXPECT_DOUBLE_EQ(out.hz, 6.25);
   EXPECT_EQ(out.x_BTD[1].slice(0, 1).abs().sum().item<double>(), 0);  // windows without a frame give nothing
@@ -38,8 +38,7 @@ TEST(WindowQFormer, OutputFramesFollowsTheMask) {
   const auto out = qformer->forward(test::random_frames({1, 4, 5, 8, 9, 0}, 9, 6, 25));
   const std::vector<int64_t> lengths = {1, 4, 5, 8, 9, 0};
   for (size_t i = 0; i < lengths.size(); ++i) {
-    EXPECT_EQ(out.lengths_B()[static_cast<int64_t>(i)].item<int64_t>(), qformer->output_frames(lengths[i]))
-        << lengths[i];
+    EXPECT_EQ(out.lengths_B[static_cast<int64_t>(i)].item<int64_t>(), qformer->output_frames(lengths[i])) << lengths[i];
   }
 }
 
@@ -49,7 +48,7 @@ TEST(WindowQFormer, AClipIsTheSameAloneAndAmongLongerOnes) {
   auto frames = test::random_frames({6, 13}, 13, 6, 25, 7);
   const auto together = qformer->forward(frames);
   const auto alone =
-      qformer->forward({frames.x_BTD.slice(0, 0, 1).slice(1, 0, 6), torch::ones({1, 6}, torch::kBool), 25});
+      qformer->forward({frames.x_BTD.slice(0, 0, 1).slice(1, 0, 6), torch::tensor({6}, torch::kLong), 25});
   EXPECT_TRUE(together.x_BTD[0].slice(0, 0, 4).allclose(alone.x_BTD[0], 1e-5, 1e-6));
 }
 
@@ -58,7 +57,7 @@ TEST(WindowQFormer, EveryParameterIsTrainedAndAnEmptyBatchIsFine) {
   WindowQFormer qformer(small_qformer(2), 6);
   qformer->forward(test::random_frames({6, 13}, 13, 6, 25)).x_BTD.square().sum().backward();
   for (const auto& p : qformer->named_parameters()) EXPECT_TRUE(p.value().grad().defined()) << p.key();
-  const auto out = qformer->forward({torch::zeros({0, 5, 6}), torch::zeros({0, 5}, torch::kBool), 25});
+  const auto out = qformer->forward({torch::zeros({0, 5, 6}), torch::zeros({0}, torch::kLong), 25});
   EXPECT_EQ(out.x_BTD.sizes(), at::IntArrayRef({0, 4, 8}));
 }
 

@@ -11,8 +11,9 @@ namespace usam::test {
 // matter.
 inline Frames random_frames(const std::vector<int64_t>& lengths, int64_t T, int64_t D, double rate,
                             double padding = 0) {
-  const auto mask = length_mask(torch::tensor(lengths), T);
-  return {torch::randn({std::ssize(lengths), T, D}).masked_fill(~mask.unsqueeze(2), padding), mask, rate};
+  const auto lengths_B = torch::tensor(lengths);
+  const auto mask = length_mask(lengths_B, T);
+  return {torch::randn({std::ssize(lengths), T, D}).masked_fill(~mask.unsqueeze(2), padding), lengths_B, rate};
 }
 
 }  // namespace usam::test

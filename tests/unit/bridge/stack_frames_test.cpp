@@ -13,7 +13,7 @@ namespace {
 
 // Token by token, from the rows' own frames.
 torch::Tensor stacked(const Frames& frames, int64_t row, int64_t token, int64_t K) {
-  const auto length = frames.lengths_B()[row].item<int64_t>(), D = frames.x_BTD.size(2);
+  const auto length = frames.lengths_B[row].item<int64_t>(), D = frames.x_BTD.size(2);
   auto parts = std::vector<torch::Tensor>();
   for (int64_t t = token * K; t < (token + 1) * K; ++t)
     parts.push_back(t < length ? frames.x_BTD[row][t] : torch::zeros({D}));
@@ -33,7 +33,7 @@ TEST(StackFrames, LaysFramesSideBySide) {
       EXPECT_EQ(out.x_BTD.size(1), bridge->output_frames(T));
       for (int64_t b = 0; b < std::ssize(lengths); ++b) {
         const auto count = bridge->output_frames(lengths[static_cast<size_t>(b)]);
-        EXPECT_EQ(out.lengths_B()[b].item<int64_t>(), count);
+        EXPECT_EQ(out.lengths_B[b].item<int64_t>(), count);
         for (int64_t n = 0; n < out.x_BTD.size(1); ++n) {
           const auto expected = n < count ? stacked(frames, b, n, 5) : torch::zeros({15});
           EXPECT_TRUE(out.x_BTD[b][n].equal(expected)) << "row " << b << ", token " << n;

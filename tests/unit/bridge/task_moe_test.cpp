@@ -51,15 +51,15 @@ TEST(TaskMoe, MixesExpertsAtEveryFrame) {
     const auto frames = test::random_frames({T, 3}, T, kStreamWidth, 2);
     const auto out = moe->forward(frames, prompt);
     ASSERT_EQ(out.audio.x_BTD.sizes(), at::IntArrayRef({2, T, kModel}));
-    EXPECT_TRUE(out.audio.lengths_B().equal(torch::tensor({T, int64_t{3}})));
+    EXPECT_TRUE(out.audio.lengths_B.equal(torch::tensor({T, int64_t{3}})));
     const auto modules = moe->named_children()["experts"]->children();
     auto expected = torch::zeros({2, T, kModel});
     for (int64_t e = 0; e < 3; ++e) {
       const auto mlp = modules[static_cast<size_t>(e)]->as<torch::nn::Sequential>();
       expected = expected + out.gates_BTE.narrow(2, e, 1) * mlp->forward(frames.x_BTD);
     }
-    EXPECT_TRUE(out.audio.x_BTD.allclose(expected.masked_fill(~frames.valid_BT.unsqueeze(2), 0), 1e-5, 1e-6));
-    EXPECT_TRUE(out.gates_BTE.sum(2).allclose(frames.valid_BT.to(torch::kFloat)));
+    EXPECT_TRUE(out.audio.x_BTD.allclose(expected.masked_fill(~frames.valid_BT().unsqueeze(2), 0), 1e-5, 1e-6));
+    EXPECT_TRUE(out.gates_BTE.sum(2).allclose(frames.valid_BT().to(torch::kFloat)));
   }
 }
 
@@ -94,8 +94,8 @@ TEST(TaskMoe, TopKRunsTheBestExpertsWithRenormalisedGates) {
   TaskMoe moe(config, kStreamWidth, kModel);
   const auto frames = test::random_frames({5, 3}, 5, kStreamWidth, 2);
   const auto out = moe->forward(frames, torch::randn({2, kModel}));
-  EXPECT_TRUE(out.chosen_BTE.sum(2).equal(2 * frames.valid_BT.to(torch::kLong)));
-  EXPECT_TRUE(out.gates_BTE.sum(2).allclose(frames.valid_BT.to(torch::kFloat)));
+  EXPECT_TRUE(out.chosen_BTE.sum(2).equal(2 * frames.valid_BT().to(torch::kLong)));
+  EXPECT_TRUE(out.gates_BTE.sum(2).allclose(frames.valid_BT().to(torch::kFloat)));
   const auto top = std::get<0>(out.probabilities_BTE.topk(2, 2));
   const auto kept = out.probabilities_BTE.masked_fill(~out.chosen_BTE, 0);
   EXPECT_TRUE(kept.sum(2).allclose(top.sum(2)));
@@ -124,7 +124,7 @@ TEST(TaskMoe, LoadBalanceEvensOutASparseRouter) {
   torch::optim::Adam optimizer(moe->parameters(), torch::optim::AdamOptions(0.02));
   const auto cost = [&] {
     const auto out = moe->forward(frames, torch::zeros({2, kModel}));
-    return losses::load_balance(out.probabilities_BTE, out.chosen_BTE, frames.valid_BT, {}).sum / 120;
+    return losses::load_balance(out.probabilities_BTE, out.chosen_BTE, frames.valid_BT(), {}).sum / 120;
   };
   const auto before = cost().item<double>();
   for (int step = 0; step < 60; ++step) {

@@ -36,15 +36,17 @@ TEST(Collate, SaysWhatDoesNotFit) {
             "field 'a': samples of shape 2x3 and 2x4 cannot stand in one batch");
 }
 
-TEST(Batch, MovesEveryField) {
+TEST(Batch, MovesFieldsButNotLengths) {
   Batch batch;
   batch.keys = {"k"};
-  batch.fields =
-      collate({{"a", Layout::kPadded}, {"c", Layout::kList}}, {{{"a", torch::ones({2})}, {"c", torch::ones({2})}}});
+  const auto ones = torch::ones({2});
+  batch.fields = collate({{"a"}, {"c", Layout::kList}, {"h", Layout::kPadded, /*stays_on_host=*/true}},
+                         {{{"a", ones}, {"c", ones}, {"h", ones}}});
   const Batch moved = batch.to(torch::kMeta);
   EXPECT_TRUE(moved.field("a").data.is_meta());
-  EXPECT_TRUE(moved.field("a").lengths_B.is_meta());
+  EXPECT_TRUE(moved.field("a").lengths_B.is_cpu());
   EXPECT_TRUE(moved.field("c").items[0].is_meta());
+  EXPECT_TRUE(moved.field("h").data.is_cpu());
   EXPECT_EQ(moved.keys, batch.keys);
 }
 

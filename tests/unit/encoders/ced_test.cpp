@@ -38,7 +38,7 @@ TEST(Ced, RandomBatchNormFitsDecibels) {
 int64_t count(CedEncoder& encoder, int64_t frames) {
   const torch::NoGradGuard no_grad;
   const auto output = encoder.forward(noise({1, frames, 64}, 3), torch::tensor({frames}), false);
-  const int64_t tokens = output.valid_BT.sum().item<int64_t>();
+  const int64_t tokens = output.lengths_B.sum().item<int64_t>();
   for (const int64_t rest : {0, 159}) {
     EXPECT_EQ(encoder.output_frames((frames - 1) * 160 + rest), tokens) << frames << " frames";
   }
@@ -72,7 +72,7 @@ TEST(Ced, FoldPutsTheBandsOfAStepIntoOneToken) {
   EXPECT_EQ(interleaved->hz(), 25);
   for (size_t i = 0; i < tokens.states_BTD.size(); ++i)
     EXPECT_TRUE(torch::equal(tokens.states_BTD[i].reshape({2, -1, 64}), steps.states_BTD[i]));
-  EXPECT_TRUE(torch::equal(steps.valid_BT.sum(1), torch::tensor({68, 5})));
+  EXPECT_TRUE(torch::equal(steps.lengths_B, torch::tensor({68, 5})));
   EXPECT_EQ(folded->output_frames(1099 * 160), 68);
 }
 

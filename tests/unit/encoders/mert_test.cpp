@@ -40,7 +40,7 @@ TEST(Mert, FramesFollowTheConvolutions) {
   EXPECT_EQ(encoder->hz(), 75);
   for (const int64_t samples : {400, 719, 720, 24000, 30001}) {
     const auto output = encoder->forward(noise({1, samples}, 2), torch::tensor({samples}), false);
-    EXPECT_EQ(output.valid_BT.sum().item<int64_t>(), encoder->output_frames(samples));
+    EXPECT_EQ(output.lengths_B.sum().item<int64_t>(), encoder->output_frames(samples));
     EXPECT_EQ(output.last_BTD.size(1), encoder->output_frames(samples));
   }
   EXPECT_EQ(encoder->output_frames(24000), 74);

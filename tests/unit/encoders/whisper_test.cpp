@@ -27,13 +27,13 @@ TEST(Whisper, ValidFramesAreTheClipsOwn) {  // defect 5: the 30 s grid is squeez
   for (const int64_t samples : {1, 320, 321, 2400, 16000, 48001}) {
     const int64_t frames = 2 * ((samples + 319) / 320);
     const auto output = encoder->forward(noise({1, frames, 80}, 2), torch::tensor({frames}), false);
-    EXPECT_EQ(output.valid_BT.sum().item<int64_t>(), encoder->output_frames(samples));
+    EXPECT_EQ(output.lengths_B.sum().item<int64_t>(), encoder->output_frames(samples));
     EXPECT_EQ(output.last_BTD.size(1), (samples + 319) / 320);
   }
   const auto full = tiny_whisper(WhisperPad::kThirtySeconds);
   const auto output = full->forward(noise({1, 3000, 80}, 2), torch::tensor({100}), false);
   EXPECT_EQ(output.last_BTD.size(1), 1500);
-  EXPECT_EQ(output.valid_BT.sum().item<int64_t>(), 50);
+  EXPECT_EQ(output.lengths_B.sum().item<int64_t>(), 50);
   EXPECT_EQ(full->output_frames(16000), 50);
   EXPECT_EQ(full->output_frames(31 * 16000), 1500);
   EXPECT_EQ(full->front_end(), FrontEndSpec(WhisperMelSpec{16000, 80, true}));

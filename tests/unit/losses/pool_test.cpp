@@ -34,10 +34,10 @@ Samples samples(size_t first, size_t size) {
   }
   if (size == 0) {
     const auto none = torch::zeros({0}, torch::kInt64);
-    return {{torch::zeros({0, 1, kPoolWidth}), torch::zeros({0, 1}, torch::kBool), 1}, none.view({0, 0}), none};
+    return {{torch::zeros({0, 1, kPoolWidth}), none, 1}, none.view({0, 0}), none};
   }
   const auto x_BTD = torch::nn::utils::rnn::pad_sequence(clips, /*batch_first=*/true);
-  return {{x_BTD, length_mask(torch::stack(frames), x_BTD.size(1)), 1},
+  return {{x_BTD, torch::stack(frames), 1},
           torch::nn::utils::rnn::pad_sequence(texts, /*batch_first=*/true),
           torch::stack(words)};
 }
@@ -67,7 +67,7 @@ Result compute(const Samples& own, dist::Communicator& communicator, const std::
   const auto same_NN = equal_texts(texts);
   const auto x_BTD = own.audio.x_BTD.clone().requires_grad_();
   const TextTokens text{table.index({texts.ids_NW}), length_mask(texts.lengths_N, texts.ids_NW.size(1))};
-  const auto out = saclm->forward({x_BTD, own.audio.valid_BT, 1}, Pool{text, same_NN, texts.first, ranks});
+  const auto out = saclm->forward({x_BTD, own.audio.lengths_B, 1}, Pool{text, same_NN, texts.first, ranks});
   Result result;
   torch::Tensor loss = torch::zeros({});
   for (const auto& term : out.terms) {
@@ -80,7 +80,7 @@ Result compute(const Samples& own, dist::Communicator& communicator, const std::
   }
   loss.backward();
   for (const auto& p : saclm->parameters()) result.gradients.push_back(p.grad());
-  result.gradients.push_back(x_BTD.grad().index({own.audio.valid_BT}));
+  result.gradients.push_back(x_BTD.grad().index({own.audio.valid_BT()}));
   result.counts = saclm_counts(texts.lengths_N, same_NN, texts.first, x_BTD.size(0));
   return result;
 }

@@ -28,12 +28,12 @@ struct Batch {
   Batch(const std::vector<int64_t>& frames, const std::vector<int64_t>& words, double padding = 0) {
     const auto fill = [&](const std::vector<int64_t>& lengths) {
       const auto size = *std::max_element(lengths.begin(), lengths.end());
-      const auto mask = length_mask(torch::tensor(lengths), size);
+      const auto lengths_B = torch::tensor(lengths), mask = length_mask(lengths_B, size);
       const auto x = torch::randn({static_cast<int64_t>(lengths.size()), size, kSaclmWidth});
-      return std::pair(x.masked_fill(~mask.unsqueeze(2), padding), mask);
+      return std::tuple(x.masked_fill(~mask.unsqueeze(2), padding), lengths_B, mask);
     };
-    std::tie(audio.x_BTD, audio.valid_BT) = fill(frames);
-    std::tie(text.x_BWD, text.valid_BW) = fill(words);
+    std::tie(audio.x_BTD, audio.lengths_B, std::ignore) = fill(frames);
+    std::tie(text.x_BWD, std::ignore, text.valid_BW) = fill(words);
     same_BB = torch::eye(static_cast<int64_t>(frames.size()), torch::kBool);
   }
 };
@@ -115,8 +115,7 @@ TEST(Saclm, ASampleIsTheSameAloneAndAmongLongerOnes) {
       const auto out = run(saclm, together);
       double ratio = 0, distill = 0;
       for (int64_t i = 0; i < 3; ++i) {
-        const auto T = together.audio.valid_BT[i].sum().item<int64_t>(),
-                   W = together.text.valid_BW[i].sum().item<int64_t>();
+        const auto T = together.audio.lengths_B[i].item<int64_t>(), W = together.text.valid_BW[i].sum().item<int64_t>();
         Batch alone({T}, {W});
         alone.audio.x_BTD = together.audio.x_BTD.detach().slice(0, i, i + 1).slice(1, 0, T);
         alone.text.x_BWD = together.text.x_BWD.slice(0, i, i + 1).slice(1, 0, W);
@@ -134,7 +133,7 @@ TEST(Saclm, ASampleIsTheSameAloneAndAmongLongerOnes) {
       (out.terms[0].sum + out.terms[1].sum + out.terms[2].sum).backward();
       const auto& gradient = together.audio.x_BTD.grad();
       EXPECT_TRUE(gradient.isfinite().all().item<bool>());
-      EXPECT_EQ(gradient.masked_select(~together.audio.valid_BT.unsqueeze(2)).abs().sum().item<double>(), 0);
+      EXPECT_EQ(gradient.masked_select(~together.audio.valid_BT().unsqueeze(2)).abs().sum().item<double>(), 0);
       for (const auto& p : saclm->parameters()) EXPECT_TRUE(p.grad().isfinite().all().item<bool>());
     }
   }
@@ -302,7 +301,7 @@ TEST(Saclm, ASampleWithoutTextOrAudioTakesNoPart) {
     x->slice(0, 0, 2).copy_(source);
   }
   four.text.valid_BW[2].fill_(false);
-  four.audio.valid_BT[3].fill_(false);
+  four.audio.lengths_B[3] = 0;
   four.audio.x_BTD.requires_grad_();
   const auto expected = run(saclm, two), out = run(saclm, four);
   for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(figure(out, i), figure(expected, i), 1e-5);
@@ -314,9 +313,9 @@ TEST(Saclm, ASampleWithoutTextOrAudioTakesNoPart) {
 
 TEST(Saclm, TextsThatAreAllEmptyAndABatchThatIsEmptyGiveZeros) {
   Saclm saclm(small(), kSaclmWidth);
-  const Frames audio{torch::randn({2, 3, kSaclmWidth}), torch::ones({2, 3}, torch::kBool), 25};
+  const Frames audio{torch::randn({2, 3, kSaclmWidth}), torch::tensor({3, 3}, torch::kLong), 25};
   const TextTokens no_words{torch::zeros({2, 0, kSaclmWidth}), torch::zeros({2, 0}, torch::kBool)};
-  const Frames nothing{torch::zeros({0, 3, kSaclmWidth}), torch::zeros({0, 3}, torch::kBool), 25};
+  const Frames nothing{torch::zeros({0, 3, kSaclmWidth}), torch::zeros({0}, torch::kLong), 25};
   const TextTokens nobody{torch::zeros({0, 2, kSaclmWidth}), torch::zeros({0, 2}, torch::kBool)};
   const auto silent = saclm->forward(audio, no_words, torch::eye(2, torch::kBool));
   const auto empty = saclm->forward(nothing, nobody, torch::zeros({0, 0}, torch::kBool));

@@ -6,7 +6,7 @@
 namespace usam::test {
 
 struct SyntheticBatch {
-  torch::Tensor raw_BTD, valid_BT, text_BWD, words_BW, informative_BT, same_text_BB;
+  torch::Tensor raw_BTD, lengths_B, text_BWD, words_BW, informative_BT, same_text_BB;
 };
 
 class SyntheticTask {
@@ -29,7 +29,7 @@ class SyntheticTask {
     const auto clean_BTD =
         torch::where(informative_BT.unsqueeze(2), rows(sounds_, said_BT), rows(distractors_, other_BT));
     return {clean_BTD + 0.5 * draw({B, kFrames, kWidth}),
-            length_mask(lengths_B, kFrames),
+            lengths_B,
             rows(words_, concepts_BW),
             torch::ones({B, kWords}, torch::kBool),
             informative_BT,

@@ -40,7 +40,7 @@ class Fit {
     return sum;
   }
 
-  Frames audio(const SyntheticBatch& batch) { return {projector_->forward(batch.raw_BTD), batch.valid_BT, 25}; }
+  Frames audio(const SyntheticBatch& batch) { return {projector_->forward(batch.raw_BTD), batch.lengths_B, 25}; }
   static TextTokens text(const SyntheticBatch& batch) { return {batch.text_BWD, batch.words_BW}; }
   SyntheticBatch unseen() { return task_.batch(64); }
   Saclm& saclm() { return saclm_; }
@@ -49,8 +49,9 @@ class Fit {
   double area() {
     const auto batch = unseen();
     const auto importance_BT = saclm_->importance(audio(batch));
-    return usam::test::area_under_curve(importance_BT.masked_select(batch.valid_BT),
-                                        batch.informative_BT.masked_select(batch.valid_BT));
+    const auto valid_BT = length_mask(batch.lengths_B, importance_BT.size(1));
+    return usam::test::area_under_curve(importance_BT.masked_select(valid_BT),
+                                        batch.informative_BT.masked_select(valid_BT));
   }
 
  private:

@@ -29,7 +29,7 @@ class LocalEncoder final : public AudioEncoder {
     EncoderOutput out;
     out.last_BTD = wave_BS.slice(1, 0, frames * kHop).reshape({-1, frames, kHop}).square().mean(2, true);
     out.states_BTD = {out.last_BTD};
-    out.valid_BT = length_mask(torch::div(lengths_B, kHop, "floor"), frames);
+    out.lengths_B = torch::div(lengths_B, kHop, "floor");
     out.hz = hz();
     return out;
   }
@@ -96,7 +96,7 @@ TEST(Encode, WindowsOfALocalEncoderGiveWhatTheWholeClipGives) {
       const auto stitched = encode(part, batch_of(part, {clip}), nullptr);
       ASSERT_EQ(stitched.x_BTD.sizes(), whole.x_BTD.sizes()) << seconds << " s, overlap " << overlap;
       EXPECT_TRUE(torch::equal(stitched.x_BTD, whole.x_BTD)) << seconds << " s, overlap " << overlap;
-      EXPECT_TRUE(stitched.valid_BT.all().item<bool>());
+      EXPECT_TRUE(stitched.valid_BT().all().item<bool>());
       EXPECT_EQ(encoded_frames(part, clip), whole.x_BTD.size(1));
     }
   }
@@ -119,8 +119,8 @@ TEST(Encode, ShortAndLongClipsShareABatch) {
   const auto long_S = torch::randn({5 * 16000}), short_S = torch::randn({16000});
   const auto both = encode(part, batch_of(part, {clip_of(short_S, 2, 0.5), clip_of(long_S, 2, 0.5)}), nullptr);
   const auto alone = encode(part, batch_of(part, {clip_of(short_S, 0, 0)}), nullptr);
-  EXPECT_EQ(both.lengths_B()[0].item<int64_t>(), 50);
-  EXPECT_EQ(both.lengths_B()[1].item<int64_t>(), 250);
+  EXPECT_EQ(both.lengths_B[0].item<int64_t>(), 50);
+  EXPECT_EQ(both.lengths_B[1].item<int64_t>(), 250);
   EXPECT_TRUE(torch::equal(both.x_BTD[0].slice(0, 0, 50), alone.x_BTD[0]));
   EXPECT_TRUE((both.x_BTD[0].slice(0, 50) == 0).all().item<bool>());
 }
@@ -155,7 +155,7 @@ TEST(Encode, RowsOfSimilarLengthGoTogether) {
     for (size_t i = 0; i < clips.size(); ++i) {
       const auto alone = encode(part, batch_of(part, {clips[i]}), nullptr);
       const int64_t row = static_cast<int64_t>(i), length = alone.x_BTD.size(1);
-      EXPECT_EQ(frames.lengths_B()[row].item<int64_t>(), length);
+      EXPECT_EQ(frames.lengths_B[row].item<int64_t>(), length);
       EXPECT_TRUE(torch::equal(frames.x_BTD[row].slice(0, 0, length), alone.x_BTD[0])) << i;
     }
   }
@@ -194,7 +194,7 @@ class WindowedRun : public testing::Test {
       for (auto& part : run.model().encoders) {
         const auto frames = encode(part, *batch, nullptr);
         for (int64_t b = 0; b < batch->size(); ++b) {
-          const int64_t length = frames.lengths_B()[b].item<int64_t>();
+          const int64_t length = frames.lengths_B[b].item<int64_t>();
           all[batch->keys[static_cast<size_t>(b)]][part.name] = frames.x_BTD[b].slice(0, 0, length);
           if (part.name == "ced") {
             EXPECT_EQ(batch->field("audio_tokens").data[b].item<int64_t>(),

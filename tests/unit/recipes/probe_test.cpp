@@ -8,9 +8,11 @@
 #include "recipes/run.h"
 #include "src/base/error.h"
 #include "src/base/fs.h"
+#include "tests/meta_device.h"
 #include "tests/train/corpus.h"
 #include "tests/train/tiny_run.h"
 #include "trainer/checkpoint.h"
+#include "trainer/sums.h"
 
 namespace usam::recipes {
 namespace {
@@ -102,6 +104,21 @@ TEST_F(ProbeTest, GivesEachTagAProbability) {
   }
 }
 
+TEST_F(ProbeTest, AStepNeverWaitsForTheDevice) {
+  const test::MetaDevice device;
+  for (const std::string target : {"label", "tags"}) {
+    const auto with = config({"recipe.target=" + target, "recipe.layer=all"});
+    const auto recipe = build(with);
+    const auto loaded = batch(with, *recipe);
+    const Counts counts = recipe->count(loaded);
+    test::forget_values(recipe->module());
+    const StepOutput out = recipe->forward(loaded.to(torch::kMeta));
+    weighted_loss(out.terms, counts).backward();
+    const auto groups = recipe->groups();
+    for (const auto& [name, parameter] : groups.at(0).parameters) EXPECT_TRUE(parameter.grad().defined()) << name;
+  }
+}
+
 // Mean, deviation, learned sum and head against the same numbers computed frame by frame.
 TEST_F(ProbeTest, IsALinearLayerOnPooledStates) {
   const auto with = config({"recipe.pooling=mean_std", "recipe.dropout=0"});
@@ -119,7 +136,7 @@ TEST_F(ProbeTest, IsALinearLayerOnPooledStates) {
   const double all = shares[0] + shares[1] + shares[2];
   const auto scores_BC = recipe->scores(loaded);
   for (int64_t b = 0; b < loaded.size(); ++b) {
-    const auto frames = out.valid_BT[b].sum().item<int64_t>();
+    const auto frames = out.lengths_B[b].item<int64_t>();
     EXPECT_GT(frames, 0);
     torch::Tensor sum_TD = torch::zeros({frames, model.encoder->width()}, torch::kDouble);
     for (size_t i = 0; i < 3; ++i)

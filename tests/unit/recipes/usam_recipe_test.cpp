@@ -1,11 +1,15 @@
 // The U-SAM recipe at the edges of what it is given.
 #include "recipes/usam/recipe.h"
 
+#include "tests/meta_device.h"
 #include "tests/train/llama_folder.h"
 #include "tests/train/tiny_run.h"
+#include "trainer/sums.h"
 
 namespace usam::recipes {
 namespace {
+
+using test::operator+;
 
 class UsamRecipeTest : public testing::Test {
  protected:
@@ -17,6 +21,37 @@ class UsamRecipeTest : public testing::Test {
   test::Corpus corpus_;
   test::TemporaryFolder folder_;
 };
+
+// Of top_k it does, once, for the number of frames that chose each expert.
+TEST_F(UsamRecipeTest, AStepNeverWaitsForTheDevice) {
+  const test::MetaDevice device;
+  const auto asked = torch::ones({2, 2}, torch::kMeta);
+  EXPECT_THROW(asked.sum().item(), c10::Error);
+  EXPECT_THROW(asked.nonzero(), c10::Error);
+  EXPECT_THROW(asked.cpu(), c10::Error);
+  EXPECT_THROW(asked.index_select(0, torch::zeros({1}, torch::kLong)), c10::Error);
+  const std::vector<std::vector<std::string>> kinds = {
+      {},
+      {"recipe.bridge.prune={keep: 0.5}"},
+      {"recipe.loss.saclm.decision=threshold", "recipe.loss.saclm.text_score=attention"},
+      {"recipe.fusion.hz=25"},
+      {"data.long_audio=window", "data.max_seconds=1",
+       "data.window={overlap: 0.5, max_seconds: 20, long_audio: error}"}};
+  for (const auto& overrides : kinds) {
+    SCOPED_TRACE(overrides.empty() ? "as it is" : overrides.front());
+    const auto tiny = run(overrides + std::vector<std::string>{"recipe.projector.top_k=null"});
+    const auto batch = first_batch(tiny);
+    const Counts counts = tiny.recipe->count(batch);
+    test::forget_values(tiny.recipe->module());
+    const StepOutput out = tiny.recipe->forward(batch.to(torch::kMeta));
+    weighted_loss(out.terms, counts).backward();
+    size_t trained = 0;
+    for (const auto& parameter : tiny.recipe->module().parameters()) trained += parameter.grad().defined();
+    EXPECT_GT(trained, tiny.parameters().size() / 2);
+    Tally tally;
+    tally.add(out);  // nor does keeping the figures
+  }
+}
 
 // <audio> alone, and a tokenizer without a beginning token.
 TEST_F(UsamRecipeTest, APromptWithoutTokensIsNoNan) {

@@ -14,7 +14,7 @@ void saclm(benchmark::State& state) {
   losses::Saclm loss(losses::SaclmConfig{}, D);
   const auto audio_BTD = torch::randn({B, T, D}, torch::requires_grad());
   const auto lengths_B = torch::arange(B).remainder(10) + T - 9;
-  const Frames audio{audio_BTD, length_mask(lengths_B, T), 2.5};
+  const Frames audio{audio_BTD, lengths_B, 2.5};
   const losses::TextTokens text{torch::randn({B, W, D}), torch::ones({B, W}, torch::kBool)};
   const losses::Pool pool{.text = text, .same_text_NN = torch::eye(B).to(torch::kBool)};
   for (auto _ : state) {

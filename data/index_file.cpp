@@ -1,6 +1,4 @@
 // Where an index is kept, whether it may be used, and who builds it.
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +12,7 @@
 #include "data/index_builder.h"
 #include "data/index_stamp.h"
 #include "src/base/error.h"
+#include "src/base/file_lock.h"
 #include "src/base/log.h"
 #include "src/base/text.h"
 #include "src/io/safetensors.h"
@@ -27,40 +26,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kVersion = "usam index 1";
 constexpr double kWaitSeconds = 1800;  // for another process that builds
-
-// One process at a time builds an index. Where no lock can be had, nobody waits.
-class BuildLock {
- public:
-  // False where another process holds it.
-  bool try_take(const std::string& path) {
-    release();
-    path_ = path;
-    file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (file_ < 0) return true;
-    if (flock(file_, LOCK_EX | LOCK_NB) != 0) {
-      const bool is_held = errno == EWOULDBLOCK;
-      close(std::exchange(file_, -1));
-      return !is_held;
-    }
-    struct stat ours{}, there{};  // whoever held it before may have removed the file meanwhile
-    if (fstat(file_, &ours) == 0 && stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino) return true;
-    close(std::exchange(file_, -1));
-    return false;
-  }
-  void release() {
-    if (file_ < 0) return;
-    unlink(path_.c_str());
-    close(std::exchange(file_, -1));
-  }
-  BuildLock() = default;
-  ~BuildLock() { release(); }
-  BuildLock(const BuildLock&) = delete;
-  BuildLock& operator=(const BuildLock&) = delete;
-
- private:
-  std::string path_;
-  int file_ = -1;
-};
 
 bool can_write(const std::string& folder) {
   std::error_code ignored;
@@ -175,7 +140,7 @@ class Opening {
     for (int attempt = 0;; ++attempt) {
       const Times before = times();
       ManifestProblems found;
-      BuildLock lock;
+      FileLock lock(FileLock::AtEnd::kRemoveFile);  // one process at a time builds an index
       std::string place;
       ColumnBuilder builder(request_,
                             [&] { return place = place_to_write(lock), fs::path(place).parent_path().string(); });
@@ -221,7 +186,7 @@ class Opening {
 
   // Called once there are enough rows: the place whose folder takes files, locked, or "". Throws BuiltElsewhere where
   // another process has stored the index meanwhile.
-  std::string place_to_write(BuildLock& lock) {
+  std::string place_to_write(FileLock& lock) {
     const auto begin = Clock::now();
     for (const std::string& place : places_) {
       if (!can_write(fs::path(place).parent_path().string())) continue;

@@ -37,9 +37,10 @@ class Recipe {
   virtual Counts count(const data::Batch& batch) const = 0;
   // Loss terms of one micro-batch as sums. In evaluation mode nothing random is drawn.
   virtual StepOutput forward(const data::Batch& batch) = 0;
-  // Trainable parameters in a fixed order; also what a checkpoint holds. Every one is touched in every step.
-  virtual std::vector<ParameterGroup> groups() = 0;
   virtual torch::nn::Module& module() = 0;
+  // Trainable parameters in a fixed order; also what a checkpoint holds. Every one is touched in every step. Here: all
+  // of the module's that require a gradient, as one group.
+  virtual std::vector<ParameterGroup> groups();
   // What training changes beside the parameters (running statistics), by path; a checkpoint holds it too.
   virtual std::vector<std::pair<std::string, torch::Tensor>> statistics() { return {}; }
   // What of its figures shows that something goes wrong.

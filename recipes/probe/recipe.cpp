@@ -115,14 +115,6 @@ StepOutput ProbeRecipe::forward(const data::Batch& batch) {
   return {{term}, {{"accuracy", (known_NC.argmax(1) == classes_N).sum(), static_cast<double>(known_N.size(0))}}};
 }
 
-std::vector<ParameterGroup> ProbeRecipe::groups() {
-  ParameterGroup all{.name = "all", .parameters = {}};
-  for (const auto& parameter : model_->named_parameters()) {
-    if (parameter.value().requires_grad()) all.parameters.emplace_back(parameter.key(), parameter.value());
-  }
-  return {all};
-}
-
 torch::Tensor ProbeRecipe::scores(const data::Batch& batch) {
   const torch::NoGradGuard no_grad;
   const auto logits_BC = model_->forward(batch);

@@ -22,7 +22,6 @@ class ProbeRecipe final : public Recipe, public Classifies {
   // "samples": those whose label or tags are in the set.
   Counts count(const data::Batch& batch) const override;
   StepOutput forward(const data::Batch& batch) override;
-  std::vector<ParameterGroup> groups() override;
   torch::nn::Module& module() override { return *model_; }
   void train(bool on) override { model_->set_training(on); }
   void save_assets(const std::string& folder, const io::NamedTensors& values) const override;

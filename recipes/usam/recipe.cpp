@@ -256,14 +256,6 @@ std::vector<Watch> UsamRecipe::watches() const {
   return all;
 }
 
-std::vector<ParameterGroup> UsamRecipe::groups() {
-  ParameterGroup all{.name = "all", .parameters = {}};
-  for (const auto& parameter : model_->named_parameters()) {
-    if (parameter.value().requires_grad()) all.parameters.emplace_back(parameter.key(), parameter.value());
-  }
-  return {all};
-}
-
 PromptRows UsamRecipe::prompts(const data::Batch& batch) {
   const auto audio = to_part(model_->prune(hear(batch).audio));
   const auto sequence = lay_out({model_->embed(batch.field("left")), audio, model_->embed(batch.field("right"))});

@@ -26,7 +26,6 @@ class UsamRecipe final : public Recipe, public Answers {
   data::DataPlan data_plan() const override;
   Counts count(const data::Batch& batch) const override;
   StepOutput forward(const data::Batch& batch) override;
-  std::vector<ParameterGroup> groups() override;
   torch::nn::Module& module() override { return *model_; }
   std::vector<Watch> watches() const override;
   void train(bool on) override { model_->set_training(on); }

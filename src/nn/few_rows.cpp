@@ -50,12 +50,12 @@ struct BFloat16Reader {
     Short16Lanes halves;
     std::memcpy(&halves, values + i, sizeof(halves));
     const Int16Lanes bits = __builtin_convertvector(halves, Int16Lanes) << 16;
-    std::memcpy(&lanes, &bits, sizeof(lanes));
+    lanes = reinterpret_cast<const Float16Lanes&>(bits);
   }
   USAM_INLINE void read_part(int64_t i, int64_t count, Float16Lanes& lanes) const {
     Int16Lanes bits{};
     for (int64_t j = 0; j < count; ++j) bits[j] = values[i + j] << 16;
-    std::memcpy(&lanes, &bits, sizeof(lanes));
+    lanes = reinterpret_cast<const Float16Lanes&>(bits);
   }
   USAM_INLINE void fetch(int64_t i) const { __builtin_prefetch(values + i, 0, 2); }
   USAM_INLINE float scale(int64_t) const { return 1; }

@@ -15,6 +15,7 @@
 #include "data/audio/decode.h"
 #include "data/loader.h"
 #include "src/base/json.h"
+#include "tests/sanitizer.h"
 #include "tests/unit/data/support.h"
 
 namespace usam::data {
@@ -175,6 +176,7 @@ TEST(DamagedAudio, IsReadOrListedAtBoundedMemory) {
 }
 
 TEST(DamagedAudio, TheMemoryLimitOfTheTestAboveHolds) {
+  USAM_NEEDS_THE_SYSTEMS_ALLOCATOR();
   const MemoryLimit limit(512 << 20);
   EXPECT_ANY_THROW(torch::empty({600 << 20}, torch::kInt8));
 }

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "src/io/weights.h"
+#include "tests/sanitizer.h"
 #include "tests/support.h"
 
 namespace usam::io {
@@ -69,6 +70,7 @@ class Memory : public testing::Test {
 };
 
 TEST_F(Memory, WeightsOfTheFilesTypeStayInTheFile) {
+  USAM_NEEDS_THE_SYSTEMS_ALLOCATOR();
   write(torch::kFloat);
   EXPECT_LT(load(torch::kFloat, report_), 8);
   EXPECT_EQ(report_.mapped_bytes, 128 * kMiB);
@@ -76,6 +78,7 @@ TEST_F(Memory, WeightsOfTheFilesTypeStayInTheFile) {
 }
 
 TEST_F(Memory, ConvertedWeightsAreThereOnceAndTheirSourceNotAtAll) {
+  USAM_NEEDS_THE_SYSTEMS_ALLOCATOR();
   write(torch::kBFloat16);
   const int64_t grown = load(torch::kFloat, report_);
   EXPECT_GE(grown, 120);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <new>
 
+#include "tests/sanitizer.h"
 #include "tests/train/toy_run.h"
 #include "trainer/prometheus.h"
 
@@ -94,16 +95,20 @@ TEST(Health, NotFinite) {
   EXPECT_EQ(record.health, (std::map<std::string, int64_t>{{"not_finite", 1}}));
 }
 
-TEST(Health, OutOfMemory) {
-  EXPECT_TRUE(is_out_of_memory(std::bad_alloc()));
-  EXPECT_TRUE(is_out_of_memory(c10::OutOfMemoryError({__func__, __FILE__, uint32_t{1}}, "80 GiB")));
-  EXPECT_FALSE(is_out_of_memory(std::runtime_error("no")));
+TEST(Health, APetabyteIsOutOfMemory) {
+  USAM_NEEDS_THE_SYSTEMS_ALLOCATOR();
   try {
     torch::empty({int64_t{1} << 50});
     FAIL() << "a petabyte";
   } catch (const std::exception& e) {
     EXPECT_TRUE(is_out_of_memory(e)) << e.what();
   }
+}
+
+TEST(Health, OutOfMemory) {
+  EXPECT_TRUE(is_out_of_memory(std::bad_alloc()));
+  EXPECT_TRUE(is_out_of_memory(c10::OutOfMemoryError({__func__, __FILE__, uint32_t{1}}, "80 GiB")));
+  EXPECT_FALSE(is_out_of_memory(std::runtime_error("no")));
   EXPECT_EQ(
       out_of_memory_message(12, "backward", "cuda:0", {"a", "b"}),
       "Step 12 does not fit into the memory of cuda:0. Lower data.batch (and raise trainer.accumulate as much) or "

@@ -6,14 +6,14 @@
 #include <memory>
 #include <vector>
 
+#include "tests/sanitizer.h"
+
 namespace usam {
 namespace {
 
 // Holes under a block that lives: 64 MiB that a program's allocator would keep.
 TEST(Memory, SpareMemoryGoesBackWhereItIsMuchAndTheStepLong) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "the sanitizer's allocator is not glibc's";
-#endif
+  USAM_NEEDS_THE_SYSTEMS_ALLOCATOR();
   constexpr int64_t kBlock = 64 << 10, kBlocks = 1024;
   std::vector<std::unique_ptr<char[]>> blocks;
   for (int64_t i = 0; i < kBlocks; ++i) {

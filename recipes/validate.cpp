@@ -60,6 +60,21 @@ std::string data_summary(const std::string& name, const data::DataSet& set, cons
   return text + audio_summary(name, set, config) + "\n";
 }
 
+// What the recipe doubts of the training data, a line each.
+std::string doubts_of(const data::DataSet& set, const Recipe& recipe) {
+  const data::Source& source = set.source();
+  std::vector<std::pair<double, int64_t>> clips;
+  for (int64_t i = 0; i < source.size(); ++i) clips.emplace_back(source.seconds(i), i);
+  if (clips.empty()) return "";
+  const auto median = clips.begin() + std::ssize(clips) / 2;
+  std::ranges::nth_element(clips, median);
+  const double seconds = std::min(median->first, set.limit().seconds);
+  std::string text;
+  for (const auto& doubt : recipe.doubts(set.recipe_plan().length(source.row(median->second), seconds)))
+    text += "warning: " + doubt + "\n";
+  return text;
+}
+
 // The first samples of training, as they come to the model.
 std::string first_samples(const data::DataSet& set, const Recipe& recipe, const data::Batch& batch) {
   const auto* answers = dynamic_cast<const Answers*>(&recipe);
@@ -137,7 +152,7 @@ std::string validate(const RunConfig& config) {
     text += data_summary(name, *set, config.data);
     if (manifests == &config.data.valid) valid = set;
   }
-  text += parameter_table(*recipe);
+  text += doubts_of(*train_set, *recipe) + parameter_table(*recipe);
   const Estimate estimate = try_steps(config, recipe, train_set, valid);
   return text + describe_memory(estimate, baseline) + describe_time(estimate, config) +
          first_samples(*train_set, *recipe, estimate.first);

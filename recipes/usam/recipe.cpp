@@ -7,6 +7,7 @@
 #include "recipes/usam/assets.h"
 #include "recipes/usam/feature_cache.h"
 #include "src/base/error.h"
+#include "src/nn/frame_select.h"
 #include "src/nn/task_moe.h"
 #include "src/tensor/rng.h"
 
@@ -225,6 +226,18 @@ std::vector<Metric> UsamRecipe::task_metrics(const data::Batch& batch, const nn:
     }
   }
   return metrics;
+}
+
+std::vector<std::string> UsamRecipe::doubts(const data::SampleLength& median) const {
+  const auto& saclm = config_.loss.saclm;
+  if (!saclm || saclm->decision != losses::Decision::kTopK) return {};
+  const auto kept = nn::kept_frames(torch::tensor({median.audio_tokens}), saclm->rho).item<int64_t>();
+  if (kept >= saclm->slots) return {};
+  return {
+      fmt::format("The median clip of {:.2f} s has {} audio tokens, of which the contrastive loss keeps {} (rho {:g}): "
+                  "fewer than the {} slots that it gathers them into. Lower recipe.loss.saclm.slots, or "
+                  "recipe.bridge.window for more tokens.",
+                  median.seconds, median.audio_tokens, kept, saclm->rho, saclm->slots)};
 }
 
 std::vector<Watch> UsamRecipe::watches() const {

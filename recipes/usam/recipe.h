@@ -27,6 +27,7 @@ class UsamRecipe final : public Recipe, public Answers {
   Counts count(const data::Batch& batch) const override;
   StepOutput forward(const data::Batch& batch) override;
   torch::nn::Module& module() override { return *model_; }
+  std::vector<std::string> doubts(const data::SampleLength& median) const override;
   std::vector<Watch> watches() const override;
   void train(bool on) override { model_->set_training(on); }
   void save_assets(const std::string& folder, const io::NamedTensors& values) const override;

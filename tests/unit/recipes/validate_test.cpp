@@ -72,6 +72,19 @@ TEST_F(Validation, AFewOfThemAndWrongLengthsAreToldAndAllowed) {
       << text;
 }
 
+TEST_F(Validation, MoreSlotsThanTheMedianClipHasFramesAreDoubted) {
+  const auto warning_of = [&](const std::string& slots) {
+    const std::string text = validate(config({"recipe.loss.saclm.slots=" + slots, "recipe.loss.saclm.rho=0.5"}));
+    const size_t at = text.find("warning: ");
+    return at == std::string::npos ? "" : text.substr(at, text.find('\n', at) - at);
+  };
+  EXPECT_EQ(warning_of("1"), "");
+  EXPECT_EQ(warning_of("7"),
+            "warning: The median clip of 1.10 s has 6 audio tokens, of which the contrastive loss keeps 3 (rho 0.5): "
+            "fewer than the 7 slots that it gathers them into. Lower recipe.loss.saclm.slots, or recipe.bridge.window "
+            "for more tokens.");
+}
+
 class EvaluationConfig : public Validation {
  protected:
   // A checkpoint's config, evaluated with another.

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -56,6 +57,8 @@ class DataSet {
   const Source& source() const { return *source_; }
   const DataConfig& config() const { return config_; }
   const LengthLimit& limit() const { return limit_; }
+  // Of a row's audio, as much as the limit lets in.
+  double seconds(int64_t row) const { return std::min(source_->seconds(row), limit_.seconds); }
   const DataPlan& recipe_plan() const { return plan_; }
   SkipList& skips() const { return *skips_; }
 

@@ -230,7 +230,7 @@ std::vector<Metric> SaclmImpl::metrics(const SaclmOutput& out, const torch::Tens
                                        int64_t first) const {
   const torch::NoGradGuard no_grad;
   const auto& kept_BT = out.selection.kept_BT;
-  const auto own = [&](const torch::Tensor& x_N) { return x_N.narrow(0, first, negative_BN.size(0)); };
+  const Own own{first, negative_BN.size(0)};
   const auto least_B1 = own(out.similarity_NN.diagonal()).unsqueeze(1) - config_.margin;  // what a negative may reach
   const auto violated = (own(out.similarity_NN) > least_B1).logical_and(negative_BN).sum() +
                         (own(out.similarity_NN.t()) > least_B1).logical_and(negative_BN).sum();
@@ -298,8 +298,8 @@ std::vector<Metric> SaclmImpl::evaluate(const Frames& audio, const Pool& pool) {
 Counts saclm_counts(const torch::Tensor& text_lengths_N, const torch::Tensor& same_text_NN, int64_t first,
                     int64_t size) {
   const auto part_N = text_lengths_N > 0;
-  const auto own = [&](const torch::Tensor& x_N) { return x_N.narrow(0, first, size).sum().item<double>(); };
-  return {{"samples", own(part_N)}, {"hinge", own(true_negatives(part_N, same_text_NN).any(1))}};
+  const auto own_of = [own = Own{first, size}](const torch::Tensor& x_N) { return own(x_N).sum().item<double>(); };
+  return {{"samples", own_of(part_N)}, {"hinge", own_of(true_negatives(part_N, same_text_NN).any(1))}};
 }
 
 torch::Tensor equal_texts(const torch::Tensor& ids_BW, const torch::Tensor& valid_BW) {

@@ -36,8 +36,7 @@ std::vector<std::pair<double, int64_t>> some_micro_batches(const data::DataSet& 
   for (int64_t i = 0; i < count; ++i) {
     const int64_t number = i * plan->size() / count;
     double seconds = 0;
-    for (const data::Visit& visit : plan->micro_batch(number))
-      seconds += std::min(set.source().seconds(visit.row), set.limit().seconds);
+    for (const data::Visit& visit : plan->micro_batch(number)) seconds += set.seconds(visit.row);
     all.emplace_back(seconds, number);
   }
   std::sort(all.begin(), all.end());
@@ -47,7 +46,7 @@ std::vector<std::pair<double, int64_t>> some_micro_batches(const data::DataSet& 
 // Of the clips of a set, as long as they are used.
 double seconds_of(const data::DataSet& set) {
   double seconds = 0;
-  for (int64_t i = 0; i < set.source().size(); ++i) seconds += std::min(set.source().seconds(i), set.limit().seconds);
+  for (int64_t i = 0; i < set.source().size(); ++i) seconds += set.seconds(i);
   return seconds;
 }
 

@@ -64,13 +64,12 @@ std::string data_summary(const std::string& name, const data::DataSet& set, cons
 std::string doubts_of(const data::DataSet& set, const Recipe& recipe) {
   const data::Source& source = set.source();
   std::vector<std::pair<double, int64_t>> clips;
-  for (int64_t i = 0; i < source.size(); ++i) clips.emplace_back(source.seconds(i), i);
+  for (int64_t i = 0; i < source.size(); ++i) clips.emplace_back(set.seconds(i), i);
   if (clips.empty()) return "";
   const auto median = clips.begin() + std::ssize(clips) / 2;
   std::ranges::nth_element(clips, median);
-  const double seconds = std::min(median->first, set.limit().seconds);
   std::string text;
-  for (const auto& doubt : recipe.doubts(set.recipe_plan().length(source.row(median->second), seconds)))
+  for (const auto& doubt : recipe.doubts(set.recipe_plan().length(source.row(median->second), median->first)))
     text += "warning: " + doubt + "\n";
   return text;
 }
@@ -84,7 +83,7 @@ std::string first_samples(const data::DataSet& set, const Recipe& recipe, const 
     const auto i = static_cast<size_t>(b);
     const auto row = set.source().row(batch.rows[i]);
     const double seconds = set.source().seconds(batch.rows[i]);
-    const auto length = set.recipe_plan().length(row, std::min(seconds, set.limit().seconds));
+    const auto length = set.recipe_plan().length(row, set.seconds(batch.rows[i]));
     text += fmt::format("sample {}: {} {:.2f} s -> {} audio tokens, {} text tokens; label '{}'\n", row.key, row.task,
                         seconds, length.audio_tokens, length.text_tokens,
                         row.references.empty() ? "" : printable(row.references.front()));

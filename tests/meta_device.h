@@ -6,7 +6,9 @@
 #include <torch/library.h>
 #include <torch/torch.h>
 
-#include <string>
+#include <vector>
+
+#include "trainer/sums.h"
 
 namespace usam::test {
 
@@ -62,7 +64,7 @@ class MetaDevice {
   torch::Library kernels_{torch::Library::IMPL, "aten", c10::DispatchKey::Meta, __FILE__, __LINE__};
 };
 
-// module.to(torch::kMeta), which torch refuses.
+// What a module.to(torch::kMeta) would be, which torch refuses.
 inline void forget_values(torch::nn::Module& module) {
   const auto forget = [](const torch::Tensor& tensor) {
     c10::TensorImpl* impl = tensor.unsafeGetTensorImpl();
@@ -71,6 +73,16 @@ inline void forget_values(torch::nn::Module& module) {
   };
   for (const auto& parameter : module.parameters()) forget(parameter);
   for (const auto& buffer : module.buffers()) forget(buffer);
+}
+
+// The forward and backward pass of a batch on the meta device, which a MetaDevice must serve; the recipe's module has
+// no values from then on.
+inline StepOutput pass_without_values(Recipe& recipe, const data::Batch& batch) {
+  const Counts counts = recipe.count(batch);
+  forget_values(recipe.module());
+  StepOutput out = recipe.forward(batch.to(torch::kMeta));
+  weighted_loss(out.terms, counts).backward();
+  return out;
 }
 
 }  // namespace usam::test

@@ -45,10 +45,7 @@ class Recipe {
   virtual std::vector<std::pair<std::string, torch::Tensor>> statistics() { return {}; }
   // What a config asks of the data that clips of such a length do not have, in sentences with the remedy; for
   // --validate, which gives the median clip's.
-  virtual std::vector<std::string> doubts(const data::SampleLength& median) const {
-    (void)median;
-    return {};
-  }
+  virtual std::vector<std::string> doubts(const data::SampleLength&) const { return {}; }
   // What of its figures shows that something goes wrong.
   virtual std::vector<Watch> watches() const { return {}; }
   // Train mode for what is trained; frozen parts stay in evaluation mode.

@@ -54,8 +54,8 @@ torch::Tensor weighted_loss(const std::vector<Term>& terms, const Counts& counts
 void Tally::add(const StepOutput& output) {
   for (const Term& term : output.terms) {
     TermSum& kept = terms_[term.name];
-    const torch::Tensor sum = term.sum.detach().to(torch::kFloat64);
-    kept = {kept.sum.defined() ? kept.sum + sum : sum, term.count, term.weight};
+    kept.sum += term.sum.detach();
+    kept.count = term.count, kept.weight = term.weight;
   }
   for (const Metric& metric : output.metrics) {
     metrics_[metric.name].sum += metric.sum;
@@ -65,11 +65,11 @@ void Tally::add(const StepOutput& output) {
 
 std::vector<double> Tally::fetch() const {
   std::vector<torch::Tensor> pieces;
-  const auto add = [&pieces](const torch::Tensor& x) {
-    if (x.defined()) pieces.push_back(x.reshape({}));
+  const auto add = [&pieces](const Amount& amount) {
+    if (amount.computed().defined()) pieces.push_back(amount.computed().reshape({}));
   };
   for (const auto& [name, term] : terms_) add(term.sum);
-  for (const auto& [name, metric] : metrics_) add(metric.sum.computed()), add(metric.count.computed());
+  for (const auto& [name, metric] : metrics_) add(metric.sum), add(metric.count);
   if (pieces.empty()) return {};
   const torch::Tensor values = torch::stack(pieces).cpu();
   return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
@@ -78,17 +78,17 @@ std::vector<double> Tally::fetch() const {
 Figures Tally::figures(const Counts& counts, dist::Communicator& ranks) const {
   const std::vector<double> values = fetch();
   auto next = values.begin();
+  const auto value_of = [&next](const Amount& amount) {
+    return amount.known() + (amount.computed().defined() ? *next++ : 0);
+  };
   Sums sums;
   double& loss = sums["loss"];
   for (const auto& [name, term] : terms_) {
-    const double sum = *next++, count = count_of(name, term.count, counts);
+    const double sum = value_of(term.sum), count = count_of(name, term.count, counts);
     const double mean = count == 0 ? 0 : sum / count;
     sums["term " + name] = mean;
     if (term.weight != 0) loss += term.weight * mean;
   }
-  const auto value_of = [&next](const Amount& amount) {
-    return amount.known() + (amount.computed().defined() ? *next++ : 0);
-  };
   for (const auto& [name, metric] : metrics_) {
     sums["sum " + name] = value_of(metric.sum);
     sums["count " + name] = value_of(metric.count);

@@ -35,12 +35,11 @@ class Tally {
   Figures figures(const Counts& counts, dist::Communicator& ranks) const;
 
  private:
-  // What the device has: of each term its sum, then of each metric what of its sum and count was computed there. One
-  // wait for all.
+  // What the device computed of the terms' sums, then of each metric's sum and count. One wait for all.
   std::vector<double> fetch() const;
 
   struct TermSum {
-    torch::Tensor sum;
+    Amount sum;
     std::string count;
     double weight = 0;
   };

@@ -76,8 +76,9 @@ data::DataPlan ProbeRecipe::data_plan() const {
   plan.min_seconds = kMinSeconds;
   const auto encoder = model_->encoder;
   plan.streams.push_back({"audio", encoder->front_end(), encoder->min_samples()});
-  plan.fields = {{"audio"}, {"steps", data::Layout::kPadded, /*stays_on_host=*/true}};
-  plan.fields.push_back({"target", data::Layout::kPadded, /*stays_on_host=*/config_.target == Target::kLabel});
+  plan.fields = {{"audio"},
+                 {"steps", data::Layout::kPadded, /*stays_on_host=*/true},
+                 {"target", data::Layout::kPadded, /*stays_on_host=*/config_.target == Target::kLabel}};
   plan.length = [encoder](const data::Row&, double seconds) {
     const auto rate = static_cast<double>(sample_rate(encoder->front_end()));
     const auto samples = std::max<int64_t>(std::llround(seconds * rate), encoder->min_samples());

@@ -70,17 +70,18 @@ data::DataPlan UsamRecipe::data_plan() const {
   });
   plan.memory = model_->cache;
   plan.takes_windows = true;
-  std::vector<std::string> fields = {"left", "right", "target"};
-  std::vector<std::string> on_host = {"seconds", "audio_tokens", "task", "windows"};
-  if (plan.memory) on_host.push_back("memory");
+  const auto add = [&plan](const std::string& name, bool stays_on_host) {
+    plan.fields.push_back({name, data::Layout::kPadded, stays_on_host});
+  };
+  for (const char* name : {"left", "right", "target"}) add(name, false);
+  for (const char* name : {"seconds", "audio_tokens", "task", "windows"}) add(name, true);
+  if (plan.memory) add("memory", true);
   for (const auto& part : model_->encoders) {
     plan.streams.push_back({part.name, part.encoder->front_end(), part.encoder->min_samples()});
-    fields.push_back("audio." + part.name);
-    for (const char* name : {"steps.", "sizes."}) on_host.push_back(name + part.name);
-    if (model_->cache && model_->cache->keeps(part.name)) fields.push_back("kept." + part.name);
+    add("audio." + part.name, false);
+    for (const char* name : {"steps.", "sizes."}) add(name + part.name, true);
+    if (model_->cache && model_->cache->keeps(part.name)) add("kept." + part.name, false);
   }
-  for (const auto& name : fields) plan.fields.push_back({name, data::Layout::kPadded});
-  for (const auto& name : on_host) plan.fields.push_back({name, data::Layout::kPadded, /*stays_on_host=*/true});
   plan.length = [this](const data::Row& row, double seconds) {
     const AudioEncoder& encoder = *model_->encoders.front().encoder;
     const auto rate = static_cast<double>(sample_rate(encoder.front_end()));
@@ -212,7 +213,7 @@ std::vector<Metric> UsamRecipe::task_metrics(const data::Batch& batch, const nn:
     for (int64_t i = 0; i < tokens[b]; ++i) places[tasks[b]].push_back(static_cast<int64_t>(first) + i);
   }
   const auto sum_of = [](const torch::Tensor& x, const std::vector<int64_t>& index) {
-    return x.index_select(0, to_device(ids_tensor(index), x.device())).to(torch::kFloat64).sum(0);
+    return x.index_select(0, to_device(index, x.device())).to(torch::kFloat64).sum(0);
   };
   std::vector<Metric> metrics;
   for (const auto& [task, of_task] : rows) {

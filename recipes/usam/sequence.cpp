@@ -56,10 +56,6 @@ std::vector<torch::Tensor> vectors_of(const std::vector<SequencePart>& parts) {
   return vectors;
 }
 
-torch::Tensor to_tensor(const std::vector<int64_t>& values, torch::Device device) {
-  return to_device(torch::tensor(values, torch::kInt64), device);
-}
-
 }  // namespace
 
 PackedSequences pack(const std::vector<SequencePart>& parts) {
@@ -72,8 +68,8 @@ PackedSequences pack(const std::vector<SequencePart>& parts) {
   }
   const auto order = order_of(parts, starts, total, 0);
   const auto device = parts.front().x_ND.device();
-  out.embeds_ND = torch::cat(vectors_of(parts)).index_select(0, to_tensor(order.index, device));
-  out.predictors_N = to_tensor(order.predictors, device);
+  out.embeds_ND = torch::cat(vectors_of(parts)).index_select(0, to_device(order.index, device));
+  out.predictors_N = to_device(order.predictors, device);
   return out;
 }
 
@@ -91,11 +87,11 @@ Sequence lay_out(const std::vector<SequencePart>& parts) {
   const auto device = parts.front().x_ND.device();
   const auto source_ND = torch::cat(vectors);
   Sequence out;
-  out.embeds_BTD = source_ND.index_select(0, to_tensor(order.index, device)).view({batch, longest, source_ND.size(1)});
-  out.lengths_B = to_tensor(lengths, device);
+  out.embeds_BTD = source_ND.index_select(0, to_device(order.index, device)).view({batch, longest, source_ND.size(1)});
+  out.lengths_B = to_device(lengths, device);
   out.segments_BT = length_mask(out.lengths_B, longest).to(torch::kInt64);
   out.positions_BT = torch::arange(longest, out.lengths_B.options()).unsqueeze(0).expand({batch, longest});
-  out.predictors_N = to_tensor(order.predictors, device);
+  out.predictors_N = to_device(order.predictors, device);
   return out;
 }
 

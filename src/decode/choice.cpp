@@ -9,6 +9,7 @@
 #include "src/decode/constraint.h"
 #include "src/nn/cpu_kernel.h"
 #include "src/nn/fast_exp.h"
+#include "src/tensor/to_device.h"
 
 namespace usam::decode {
 namespace {
@@ -23,7 +24,7 @@ struct Places {
     ids.insert(ids.end(), of_row.begin(), of_row.end());
   }
   std::pair<torch::Tensor, torch::Tensor> on(const torch::Device& device) const {
-    return {torch::tensor(rows, torch::kLong).to(device), torch::tensor(ids, torch::kLong).to(device)};
+    return {to_device(rows, device), to_device(ids, device)};
   }
 };
 

@@ -23,7 +23,7 @@ void select_rows(ReadPrompts& prompts, const std::vector<int64_t>& places) {
   bool is_same = std::ssize(places) == prompts.lengths_B.size(0);
   for (size_t i = 0; is_same && i < places.size(); ++i) is_same = places[i] == static_cast<int64_t>(i);
   if (is_same) return;
-  const auto places_B = torch::tensor(places, torch::kLong).to(prompts.lengths_B.device());
+  const auto places_B = to_device(places, prompts.lengths_B.device());
   prompts.cache->select_rows(places_B);
   prompts.last_BD = prompts.last_BD.index_select(0, places_B);
   prompts.lengths_B = prompts.lengths_B.index_select(0, places_B);
@@ -40,7 +40,7 @@ void append_rows(ReadPrompts& rows, ReadPrompts more) {
 }
 
 void read_tokens(LanguageModel& model, ReadPrompts& prompts, const std::vector<int64_t>& ids) {
-  const auto ids_B1 = torch::tensor(ids, torch::kLong).to(prompts.lengths_B.device()).unsqueeze(1);
+  const auto ids_B1 = to_device(ids, prompts.lengths_B.device()).unsqueeze(1);
   const auto positions_B1 = prompts.lengths_B.unsqueeze(1);
   prompts.last_BD =
       model.forward(model.embed(ids_B1), positions_B1, torch::ones_like(positions_B1), prompts.cache.get()).squeeze(1);

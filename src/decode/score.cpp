@@ -47,9 +47,9 @@ torch::Tensor score_together(LanguageModel& model, const ReadPrompts& prompts, c
   std::vector<int64_t> rows;
   for (const auto& item : items) rows.push_back(item.prompt);
   const auto device = prompts.last_BD.device();
-  auto rows_R = torch::tensor(rows, torch::kLong).to(device);
+  auto rows_R = to_device(rows, device);
   auto [ids_RW, lengths_R] = padded(items);
-  ids_RW = ids_RW.to(device), lengths_R = lengths_R.to(device);
+  ids_RW = to_device(ids_RW, device), lengths_R = to_device(lengths_R, device);
   auto hidden_RWD = prompts.last_BD.index_select(0, rows_R).unsqueeze(1);
   if (const int64_t read = ids_RW.size(1) - 1; read > 0) {  // the last token is predicted, never read
     auto inputs_RW = ids_RW.narrow(1, 0, read);

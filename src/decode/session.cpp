@@ -5,6 +5,7 @@
 
 #include "src/base/error.h"
 #include "src/decode/stop.h"
+#include "src/tensor/to_device.h"
 
 namespace usam::decode {
 namespace {
@@ -81,8 +82,7 @@ std::vector<std::vector<Search::Next>> Session::advance(const std::vector<int64_
   std::vector<std::vector<Search::Next>> next(going_.size());
   for (const auto& group : groups) {
     auto own_GV = logits_RV;
-    if (groups.size() > 1)
-      own_GV = own_GV.index_select(0, torch::tensor(group.rows, torch::kLong).to(logits_RV.device()));
+    if (groups.size() > 1) own_GV = own_GV.index_select(0, to_device(group.rows, logits_RV.device()));
     const auto all = continuations(own_GV, group.held, group.uniforms, *group.options);
     if (!all.log_probs_RK.select(1, 0).isfinite().all().item<bool>())
       user_error(

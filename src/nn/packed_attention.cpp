@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "src/nn/cpu_kernel.h"
+#include "src/tensor/to_device.h"
 
 namespace usam::nn {
 namespace {
@@ -113,7 +114,7 @@ Packing packing(const std::vector<int64_t>& lengths, torch::Device device, std::
   if (!device.is_cpu()) {
     std::vector<int32_t> offsets(1, 0);
     for (const int64_t length : lengths) offsets.push_back(offsets.back() + static_cast<int32_t>(length));
-    p.offsets = torch::tensor(offsets, torch::kInt32).to(device, /*non_blocking=*/true);
+    p.offsets = to_device(torch::tensor(offsets, torch::kInt32), device);
   }
   for (size_t i = 0; window && i < lengths.size(); ++i) {
     if (lengths[i] <= *window) continue;
@@ -130,7 +131,7 @@ torch::Tensor positions_of(const std::vector<int64_t>& lengths, torch::Device de
     std::iota(at, at + length, 0);
     at += length;
   }
-  return torch::tensor(positions, torch::kLong).to(device, /*non_blocking=*/true);
+  return to_device(positions, device);
 }
 
 torch::Tensor composite_packed_attention(const torch::Tensor& queries_NHK, const torch::Tensor& keys_NGK,

@@ -73,12 +73,13 @@ CedEncoder::States CedEncoder::run_blocks(torch::Tensor x_BND, const torch::Tens
 
 CedEncoder::States CedEncoder::encode_chunk(const torch::Tensor& chunk_BTM, const torch::Tensor& steps_B,
                                             bool all_states) {
-  const auto host_R = steps_B.nonzero().squeeze(1), rows_R = to_device(host_R, chunk_BTM.device());
-  const bool is_whole = rows_R.size(0) == chunk_BTM.size(0);
+  const auto host_R = steps_B.nonzero().squeeze(1);
+  const bool is_whole = host_R.size(0) == chunk_BTM.size(0);
+  const auto rows_R = is_whole ? torch::Tensor() : to_device(host_R, chunk_BTM.device());
   const auto grid = embed(is_whole ? chunk_BTM : chunk_BTM.index_select(0, rows_R));
   const auto x_RND = grid.permute({0, 3, 2, 1}).flatten(1, 2);  // token 4 t + band
   torch::Tensor key_mask_R11N;
-  if (rows_R.size(0) > 0)
+  if (host_R.size(0) > 0)
     key_mask_R11N = nn::key_padding_mask(steps_B.index_select(0, host_R) * kBands, x_RND.size(1), chunk_BTM.device());
   auto states = run_blocks(x_RND, key_mask_R11N, all_states);
   if (is_whole) return states;

@@ -2,7 +2,6 @@
 #include "src/models/mert/first_layer.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/autocast_mode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +9,7 @@
 #include "src/models/mert/conv.h"
 #include "src/nn/cpu_kernel.h"
 #include "src/nn/gelu.h"
+#include "src/tensor/autocast.h"
 
 namespace usam {
 namespace {
@@ -77,8 +77,7 @@ USAM_INLINE inline void run_channels(const Clip& clip, const Channels& of) {
 bool can_fuse(const FirstLayer& layer, const torch::Tensor& wave_Bn) {
   return nn::is_plain_fp32(wave_Bn) && nn::is_plain_fp32(layer.weight_C1K) && nn::is_plain_fp32(layer.gain_C) &&
          nn::is_plain_fp32(layer.shift_C) && layer.weight_C1K.size(1) == 1 && layer.weight_C1K.size(0) % kLanes == 0 &&
-         !nn::makes_graph(wave_Bn, layer.weight_C1K, layer.gain_C, layer.shift_C) &&
-         !at::autocast::is_autocast_enabled(torch::kCPU);
+         !nn::makes_graph(wave_Bn, layer.weight_C1K, layer.gain_C, layer.shift_C) && !autocast_type(torch::kCPU);
 }
 
 torch::Tensor first_layer(const FirstLayer& layer, const torch::Tensor& wave_Bn, const std::vector<int64_t>& lengths) {

@@ -46,9 +46,7 @@ class Estimator {
   }
 
  private:
-  double seconds_of(int64_t row) const {
-    return std::max(std::min(source_.seconds(row), limit_.seconds), set_.recipe_plan().min_seconds);
-  }
+  double seconds_of(int64_t row) const { return std::max(set_.seconds(row), set_.recipe_plan().min_seconds); }
 
   void look_at(const std::vector<data::Visit>& visits) {
     std::vector<double> seconds, tokens;

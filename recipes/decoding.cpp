@@ -90,6 +90,10 @@ Share Decoder::decode(const std::shared_ptr<const data::DataSet>& data, const da
   share_ = {}, waiting_.clear(), under_way_.clear(), session_.reset();
   if (answers_) session_.emplace(answers_->language_model());
   for (bool has_more = true; has_more || !under_way_.empty();) {
+    if (parts_.stops && parts_.stops()) {
+      share_.is_cut = true;
+      break;
+    }
     if (has_more && waiting_.empty()) {
       const auto batch = next_batch(loader, ranks.post());
       has_more = batch.has_value();

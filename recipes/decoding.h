@@ -35,6 +35,7 @@ struct Missed {
 struct Share {
   std::vector<Answer> answers;
   std::vector<Missed> missed;
+  bool is_cut = false;  // decoding stopped before its end (DecoderParts::stops)
 };
 
 // What evaluate.tasks says of a task, or the defaults.
@@ -61,6 +62,7 @@ struct DecoderParts {
   Candidates candidates;
   bool explains = false;
   std::function<void(const Answer&)> on_answer = {};  // hears of each answer as soon as it is there
+  std::function<bool()> stops = {};                   // asked before each decoding step; may be empty
 };
 
 // Decodes one rank's share of a data set: evaluate.batch_rows clips at a time, each place taken again as soon as an

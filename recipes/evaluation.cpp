@@ -44,12 +44,13 @@ Json to_json(const Share& share) {
   Json answers = Json::array(), missed = Json::array();
   for (const auto& answer : share.answers) answers.push_back(to_json(answer));
   for (const auto& [micro_batch, s] : share.missed) missed.push_back({micro_batch, s.key, s.file, s.reason});
-  return {{"answers", answers}, {"missed", missed}};
+  return {{"answers", answers}, {"missed", missed}, {"is_cut", share.is_cut}};
 }
 
 void append(Share& all, const Json& share) {
   for (const auto& answer : share.at("answers")) all.answers.push_back(answer_from(answer));
   for (const auto& m : share.at("missed")) all.missed.push_back({m[0], {m[1], m[2], m[3]}});
+  all.is_cut |= share.at("is_cut").get<bool>();
 }
 
 // All ranks' shares, in the order of the rows. Numbers and bytes travel as they are (CBOR).
@@ -240,15 +241,18 @@ AnsweredSet answer(Recipe& recipe, const std::vector<data::ManifestConfig>& mani
   const auto data_set = make_data_set(decoded, recipe, decoding_config(config), false, nullptr);
   const auto skips = options.skips ? options.skips : std::make_shared<data::SkipList>(config.data.max_skipped, nullptr);
   auto& ranks = *options.ranks;
-  const Share mine = decode_rest(recipe, *data_set, decoded, config, {candidates, options.explains}, options);
+  const Share mine =
+      decode_rest(recipe, *data_set, decoded, config, {candidates, options.explains, {}, options.stops}, options);
   Share all = merge(mine, data_set->source(), ranks);
+  AnsweredSet out;
+  out.is_cut = all.is_cut;
+  if (out.is_cut) return out;
   int64_t count = 0;
   for (const auto& [micro_batch, sample] : all.missed) {
     skips->add(sample);
     skips->check(++count, rows_of(*data_set), sample);
   }
   if (windows) all.answers = join_windows(std::move(all.answers), *windows, config.evaluate, candidates, recipe);
-  AnsweredSet out;
   for (const auto& one : all.answers) {
     const auto row = source->row(one.row);
     out.hypotheses.push_back(

@@ -1,5 +1,6 @@
 #pragma once
 // Answers of a recipe over test sets: what usam-eval writes and what training may watch.
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 namespace usam::recipes {
 
 struct AnsweredSet {
+  bool is_cut = false;                       // AnswerOptions::stops was true on a rank: there are no hypotheses
   std::vector<eval::Hypothesis> hypotheses;  // in the order of the rows
   std::vector<Json> explained;               // one a hypothesis, where asked for: Answers::explain with key and audio
 };
@@ -24,6 +26,7 @@ struct AnswerOptions {
   std::shared_ptr<data::SkipList> skips;  // hears of each sample that is left out; null: data.max_skipped alone counts
   // Who shares the rows. Each rank decodes its part and gets the whole set, the same as one rank alone.
   std::shared_ptr<dist::Communicator> ranks = dist::single_rank();
+  std::function<bool()> stops;       // asked before each decoding step: true where this rank gives up; may be empty
   std::shared_ptr<Journal> journal;  // holds answers that are not asked for again, and keeps the new ones; may be null
 };
 

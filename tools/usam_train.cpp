@@ -27,13 +27,15 @@ struct Arguments {
 
 // Decoding figures of the validation set, where trainer.best asks for one ("ASR/wer"). The ranks share the rows, but
 // where their weights are in pieces (fsdp) each decodes all, so that they come to every block together.
-std::function<std::map<std::string, double>()> task_figures(Recipe& recipe, const recipes::RunConfig& config,
-                                                            const std::shared_ptr<dist::Communicator>& ranks) {
+decltype(TrainerParts::task_figures) task_figures(Recipe& recipe, const recipes::RunConfig& config,
+                                                  const std::shared_ptr<dist::Communicator>& ranks) {
   if (config.trainer.best.metric.find('/') == std::string::npos) return {};
   recipes::AnswerOptions options;
   if (config.parallel.strategy != dist::Strategy::kFsdp) options.ranks = ranks;
-  return [&recipe, &config, options] {
+  return [&recipe, &config, options](const std::function<bool()>& stops) mutable -> TaskFigures {
+    options.stops = stops;
     const auto answered = recipes::answer(recipe, config.data.valid, config, options);
+    if (answered.is_cut) return std::nullopt;
     return recipes::figures(eval::report(answered.hypotheses, eval::score_options(config.evaluate)));
   };
 }

@@ -23,6 +23,7 @@ Json to_json(const RunState& s) {
       {"cursor", {{"epoch", s.cursor.epoch}, {"micro_batch", s.cursor.micro_batch}, {"phase", s.cursor.phase}}},
       {"seeds", {{"run", s.seed}}},
       {"best", nullptr},
+      {"owes_evaluation", s.owes_evaluation},
       {"global_micro_batches", s.global_micro_batches},
       {"bad_steps", s.bad_steps},
       {"skipped", s.skipped},
@@ -42,8 +43,9 @@ RunState read_run_state(const std::string& checkpoint) {
     s.seed = json.at("seeds").at("run");
     s.global_micro_batches = json.at("global_micro_batches");
     s.bad_steps = json.at("bad_steps");
-    s.skipped = json.value("skipped", int64_t{0});  // this, phase and seen: absent from older checkpoints
+    s.skipped = json.value("skipped", int64_t{0});  // as all that have a default: not in older checkpoints
     s.seen = json.value("seen", s.seen);
+    s.owes_evaluation = json.value("owes_evaluation", false);
     if (const Json& best = json.at("best"); !best.is_null())
       s.best = Best{best.at("metric"), best.at("value"), best.at("step")};
     return s;
@@ -79,19 +81,23 @@ Json write_share(const std::string& run, const CheckpointParts& parts, int64_t r
 std::string commit_checkpoint(const std::string& run, int64_t step, const Json& files) {
   const fs::path target = fs::path(run) / fmt::format("checkpoint-{}", step);
   const fs::path aside = partial_checkpoint(run, step);
+  const fs::path replaced = fs::path(run) / fmt::format(".checkpoint-{}.replaced.partial", step);
+  fs::remove_all(replaced);
   write_manifest(aside.string(), FolderKind::kCheckpoint, files);
   if (fs::exists(target)) {
-    if (checkpoint_problems(target.string()).empty())
+    if (checkpoint_problems(target.string()).empty() && !read_run_state(target.string()).owes_evaluation)
       user_error("{} exists already and is not overwritten. Use another run.dir.", target.string());
-    fs::remove_all(target);
+    fs::rename(target, replaced);
   }
   try {
     rename_synced(aside.string(), target.string());
   } catch (const UserError&) {
     std::error_code ignored;
     if (!fs::exists(aside, ignored)) fs::rename(target, aside, ignored);  // renamed, but perhaps not for good
+    if (fs::exists(replaced, ignored)) fs::rename(replaced, target, ignored);
     throw;
   }
+  fs::remove_all(replaced);
   return target.string();
 }
 

@@ -41,6 +41,7 @@ struct RunState {
   int64_t skipped = 0;                  // samples of the epoch that could not be used, over all ranks
   std::map<std::string, int64_t> seen;  // samples of the epoch that were used, over all ranks (data::Batch::seen)
   std::optional<Best> best;
+  bool owes_evaluation = false;  // of this step: a stop was asked for while it was under way
   bool operator==(const RunState&) const = default;
 };
 
@@ -66,7 +67,7 @@ std::string partial_checkpoint(const std::string& run, int64_t step);
 // Writes this rank's files into the partial folder and describes them for the manifest.
 Json write_share(const std::string& run, const CheckpointParts& parts, int64_t rank, int64_t world);
 // Makes the partial folder, in which all ranks have written `files`, a checkpoint: manifest, rename. Returns its path.
-// A torn folder of that name is replaced, a whole one is a UserError.
+// A folder of that name is replaced where it is torn or still owes its evaluation; any other is a UserError.
 std::string commit_checkpoint(const std::string& run, int64_t step, const Json& files);
 // All of it for one rank alone.
 std::string write_checkpoint(const std::string& run, const CheckpointParts& parts);

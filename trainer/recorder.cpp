@@ -24,9 +24,12 @@ int64_t samples_of(const EpochRecord& record) {
   return samples;
 }
 
-// Returns the path of a file of the run after leaving out the lines beyond `step`.
-std::string cut(const std::string& path, int64_t step) {
-  io::cut_after(path, [step](const Json& line) { return line.at("step").get<int64_t>() <= step; });
+// Returns the path of a file of the run after leaving out the lines beyond a state.
+std::string cut(const std::string& path, const RunState& state) {
+  io::cut_after(path, [&](const Json& line) {
+    const auto step = line.at("step").get<int64_t>();
+    return step < state.step || (step == state.step && !(state.owes_evaluation && line.contains("eval")));
+  });
   return path;
 }
 
@@ -58,12 +61,12 @@ Json to_json(const EpochRecord& record) {
           {"sources", part_of(record.seen, "source/")}};
 }
 
-Recorder::Recorder(const std::string& run, int64_t step, const std::string& prometheus)
-    : lines_(cut(run + "/metrics.jsonl", step)),
-      events_(run, step == 0 ? 0 : step + 1),
+Recorder::Recorder(const std::string& run, const RunState& state, const std::string& prometheus)
+    : lines_(cut(run + "/metrics.jsonl", state)),
+      events_(run, state.step == 0 ? 0 : state.step + 1),
       run_(run),
       prometheus_(prometheus) {
-  cut(run + "/bad_batches.jsonl", step);
+  cut(run + "/bad_batches.jsonl", state);
 }
 
 void Recorder::step(const StepRecord& record) {

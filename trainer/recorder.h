@@ -9,6 +9,7 @@
 
 #include "src/io/jsonl.h"
 #include "src/io/tensorboard.h"
+#include "trainer/checkpoint.h"
 #include "trainer/interval.h"
 #include "trainer/sums.h"
 
@@ -43,9 +44,10 @@ struct StepRecord {
 
 class Recorder {
  public:
-  // Cuts metrics.jsonl and bad_batches.jsonl of `run` to the first `step` steps and goes on from there.
-  // `prometheus`: a file for its text collector that says how the run stands, rewritten at every line; "": none.
-  Recorder(const std::string& run, int64_t step, const std::string& prometheus = "");
+  // Cuts metrics.jsonl and bad_batches.jsonl of `run` to what a run that stands at `state` has written, and goes on
+  // from there. `prometheus`: a file for its text collector that says how the run stands, rewritten at every line; "":
+  // none.
+  Recorder(const std::string& run, const RunState& state, const std::string& prometheus = "");
   // {"step", "loss", terms and metrics, "lr", "grad_norm", "time"}, and "epoch" where one is over, "health" where
   // something is wrong; docs/distributed.md has the keys of time, docs/blending.md those of epoch,
   // docs/troubleshooting.md those of health. Of a step that is not finite only what it says of an epoch and of health.

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <exception>
 #include <filesystem>
+#include <utility>
 
 #include "src/base/error.h"
 #include "src/base/fs.h"
@@ -52,7 +53,7 @@ std::string names_of(const Figures& figures) {
 }  // namespace
 
 Outcome Trainer::run() {
-  if (state_.step >= total_) {
+  if (state_.step >= total_ && !state_.owes_evaluation) {
     if (is_first()) {
       tidy_run();
       log::info("{} is finished after {} steps: nothing is left to do.", parts_.run, state_.step);
@@ -87,10 +88,13 @@ Outcome Trainer::go_on() {
   try {
     fit_memory();
     if (config_.warm_with_longest) warm();
-    while (state_.step < total_) {
-      record(step());
-      const bool improved = parts_.valid && is_due(config_.eval_every) && evaluate_and_compare();
-      const bool stop = stop_requested() && state_.step < total_;
+    while (state_.step < total_ || state_.owes_evaluation) {
+      if (!state_.owes_evaluation) {
+        record(step());
+        state_.owes_evaluation = parts_.valid && is_due(config_.eval_every);
+      }
+      const bool improved = state_.owes_evaluation && evaluate_and_compare();
+      const bool stop = stop_requested() && (state_.step < total_ || state_.owes_evaluation);
       if (is_due(config_.save_every) || improved || stop) save(stop || state_.step == total_);
       if (stop) return Outcome::kStopped;
     }
@@ -132,7 +136,7 @@ void Trainer::tidy_run() {
 void Trainer::open_run() {
   tidy_run();
   write_file_atomically(parts_.run + "/config.yaml", parts_.config_yaml);
-  recorder_ = std::make_unique<Recorder>(parts_.run, state_.step, parts_.prometheus);
+  recorder_ = std::make_unique<Recorder>(parts_.run, state_, parts_.prometheus);
   int64_t values = 0;
   for (const torch::Tensor& parameter : parameters_) values += parameter.numel();
   if (parts_.about.is_object()) {
@@ -179,12 +183,19 @@ void Trainer::record(StepRecord record) {
   progress_.update(shown, logged);
 }
 
-// Evaluates, records, and says whether this is the best state so far.
+// Evaluates, records, and says whether this is the best state so far. Where a stop is asked for meanwhile, the state
+// still owes its evaluation.
 bool Trainer::evaluate_and_compare() {
   at("evaluation");
   const Stopwatch clock;
-  const Figures figures = evaluate();
+  const std::optional<Figures> measured = evaluate();
   progress_.clear();
+  if (!measured) {
+    if (is_first()) log::warn("The evaluation at step {} is left for the next start.", state_.step);
+    return false;
+  }
+  const Figures& figures = *measured;
+  state_.owes_evaluation = false;
   if (is_first()) log::info("Evaluation at step {}: {}", state_.step, text_of(figures));
   if (recorder_) recorder_->evaluation(state_.step, figures, clock.seconds());
   const std::optional<double> value = figure(figures, config_.best.metric);
@@ -207,24 +218,31 @@ bool Trainer::evaluate_and_compare() {
   return improved;
 }
 
+bool Trainer::is_time_over() const {
+  return config_.max_time && g_since_start.seconds() >= parse_seconds(*config_.max_time);
+}
+
+// This rank alone.
+bool Trainer::is_asked_to_stop() const {
+  return StopSignals::received() != 0 || is_time_over();
+}
+
 // True on every rank when one of them got a signal, or its time is over. What the ranks tell each other here also
 // takes a checkpoint that is being written on.
 bool Trainer::stop_requested() {
   const int signal = StopSignals::received();
-  const bool is_over = config_.max_time && g_since_start.seconds() >= parse_seconds(*config_.max_time);
-  torch::Tensor asked = torch::tensor({signal != 0 ? 1 : 0, is_over ? 1 : 0, saver_->is_busy() ? 1 : 0});
+  torch::Tensor asked =
+      torch::tensor({signal != 0 ? 1 : 0, is_time_over() ? 1 : 0, saver_ && saver_->is_busy() ? 1 : 0});
   parts_.ranks->all_reduce(asked);
-  if (asked[2].item<int64_t>() == 0) tell(saver_->advance(), Then::kTrains);
-  if (signal != 0) {
-    progress_.clear();
-    log::warn("Signal {} at step {}: saving and leaving.", signal, state_.step);
-  }
-  if (asked[1].item<int64_t>() != 0 && is_first()) {
-    progress_.clear();
+  if (saver_ && asked[2].item<int64_t>() == 0) tell(saver_->advance(), Then::kTrains);
+  const bool is_over = asked[1].item<int64_t>() != 0, stops = asked[0].item<int64_t>() != 0 || is_over;
+  if (!stops || std::exchange(has_told_stop_, true)) return stops;
+  progress_.clear();
+  if (signal != 0) log::warn("Signal {} at step {}: saving and leaving.", signal, state_.step);
+  if (is_over && is_first())
     log::warn("The time is over (trainer.max_time: {}) at step {}: saving and leaving.", *config_.max_time,
               state_.step);
-  }
-  return asked[0].item<int64_t>() + asked[1].item<int64_t>() != 0;
+  return true;
 }
 
 void Trainer::save(bool is_last) {

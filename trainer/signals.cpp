@@ -24,7 +24,8 @@ void on_signal(int number) {
   }
   g_received = number;
   constexpr char kTold[] =
-      "\nThe run is saved once this step is done, evaluation included; Ctrl-C again ends it at once.\n";
+      "\nThe run is saved once this step is done; an evaluation is left for the next start. Ctrl-C again ends it at "
+      "once.\n";
   if (number == SIGINT && g_tells) (void)!write(STDERR_FILENO, kTold, sizeof(kTold) - 1);
 }
 
@@ -46,6 +47,7 @@ StopSignals::~StopSignals() {
   const std::lock_guard lock(g_mutex);
   if (--g_living > 0) return;
   g_tells = 0;
+  g_received = 0;
   for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &g_before[i], nullptr);
 }
 

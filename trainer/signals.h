@@ -2,8 +2,9 @@
 
 namespace usam {
 
-// While it lives, SIGTERM, SIGUSR1 and SIGINT ask the trainer to save and leave at the next step's edge instead of
-// ending the process; a second SIGINT ends it at once. Several (ranks that are threads) share what came.
+// While it lives, SIGTERM, SIGUSR1 and SIGINT ask the trainer to save and leave at the next step's edge or evaluated
+// batch instead of ending the process; a second SIGINT ends it at once. Several (ranks that are threads) share what
+// came.
 class StopSignals {
  public:
   // `tells`: a first SIGINT is answered on standard error at once.

@@ -72,6 +72,7 @@ void Trainer::restore_state(const std::string& checkpoint) {
       (state.best->metric != config_.best.metric ||
        !std::filesystem::exists(fmt::format("{}/checkpoint-{}/manifest.json", parts_.run, state.best->step))))
     state.best.reset();
+  state.owes_evaluation &= parts_.valid.has_value();
   state_ = state;
   guard_.restore(state.bad_steps);
 }

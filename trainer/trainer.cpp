@@ -167,15 +167,23 @@ std::optional<EpochRecord> Trainer::advance() {
   return ended;
 }
 
-Figures Trainer::evaluate() {
+std::optional<Figures> Trainer::evaluate() {
   torch::NoGradGuard no_grad;
   parts_.recipe->train(false);
   parallel_->enter();
+  std::optional<Figures> figures = measure();
+  parallel_->leave();
+  parts_.recipe->train(true);
+  return figures;
+}
+
+std::optional<Figures> Trainer::measure() {
   const std::unique_ptr<BatchStream> stream = parts_.valid->open({0, 0});
   Counts counts;
   Skips skips;
   Tally tally;
   while (const std::optional<data::Batch> batch = next_of(*stream, "data of the evaluation")) {
+    if (stop_requested()) return std::nullopt;
     at("evaluation", batch->keys);
     add(counts, parts_.recipe->count(*batch));
     skips.add(*batch, counts);
@@ -185,17 +193,18 @@ Figures Trainer::evaluate() {
   skips.check(counts, 0, *parts_.valid, {}, *parts_.ranks);
   Figures figures = tally.figures(counts, *parts_.ranks);
   at("figures of the evaluation", {}, 10);
+  const AutocastScope autocast(parts_.device, config_.precision);  // what fsdp fetches has its type
   if (parts_.task_figures) {
-    AutocastScope autocast(parts_.device, config_.precision);  // what fsdp fetches has its type
-    for (const auto& [name, value] : parts_.task_figures()) figures.values[name] = value;
+    const bool together = parts_.strategy == dist::Strategy::kFsdp;
+    const TaskFigures more =
+        parts_.task_figures([this, together] { return together ? stop_requested() : is_asked_to_stop(); });
+    if (!more) return std::nullopt;
+    for (const auto& [name, value] : *more) figures.values[name] = value;
   }
   if (parts_.pictures) {
-    AutocastScope autocast(parts_.device, config_.precision);
     const auto draw = parts_.pictures(figures);
     if (recorder_) recorder_->events([&](io::EventWriter& events) { draw(events, state_.step); });
   }
-  parallel_->leave();
-  parts_.recipe->train(true);
   return figures;
 }
 

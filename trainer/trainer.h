@@ -33,6 +33,10 @@ namespace usam {
 // Writes events of a step.
 using Drawing = std::function<void(io::EventWriter&, int64_t step)>;
 
+// None where `stops` became true on a rank before they were complete. It is asked now and then, under fsdp by all ranks
+// together.
+using TaskFigures = std::optional<std::map<std::string, double>>;
+
 // What the program hands over. The recipe is built and loaded, in host memory.
 struct TrainerParts {
   std::shared_ptr<Recipe> recipe;
@@ -47,8 +51,8 @@ struct TrainerParts {
   std::string config_yaml;  // the resolved config, for RUN and its checkpoints
   uint64_t seed = 0;
   std::string checkpoint;  // to go on from (see choose_resume); "": from the start
-  // More evaluation figures by name, of decoding for example, computed on every rank alike; may be empty.
-  std::function<std::map<std::string, double>()> task_figures;
+  // More evaluation figures by name, of decoding for example, the same on every rank; may be empty.
+  std::function<TaskFigures(const std::function<bool()>& stops)> task_figures;
   // What TensorBoard shows of an evaluation beside its figures: computed on every rank alike, then drawn by the first
   // one; may be empty.
   std::function<Drawing(const Figures&)> pictures;
@@ -66,8 +70,8 @@ class Trainer {
 
   // Trains to the end, or until a signal asks to stop, and saves. TrainingFailed after too many bad steps.
   Outcome run();
-  // The validation loss and its parts, over all ranks.
-  Figures evaluate();
+  // The validation loss and its parts, over all ranks; none where a rank is asked to stop before they are complete.
+  std::optional<Figures> evaluate();
 
   // Chooses, where the config asks for it, which blocks are recomputed; run() begins with it. Every rank calls it.
   // UserError where the micro-batches that take most memory do not fit even with all of them.
@@ -103,7 +107,10 @@ class Trainer {
   void pass(const data::Batch& batch, Trial& trial);
   void try_memory(const data::Batch& batch);
   Outcome go_on();
+  bool is_time_over() const;
+  bool is_asked_to_stop() const;
   bool stop_requested();
+  std::optional<Figures> measure();
   void save(bool is_last);
   enum class Then { kTrains, kEnds, kFails };  // what follows a save
   void tell(const std::optional<EndedSave>& ended, Then then);
@@ -136,6 +143,7 @@ class Trainer {
   std::unique_ptr<RankFile> rank_file_;  // inside run()
   std::unique_ptr<Recorder> recorder_;   // on the first rank, inside run()
   std::unique_ptr<BatchStream> stream_;
+  bool has_told_stop_ = false;
   std::string phase_under_way_;              // for messages, as the two below
   std::vector<std::string> keys_under_way_;  // of the micro-batch being computed
   int64_t step_under_way_ = 0;               // or just ended, while a run evaluates and saves

@@ -70,6 +70,25 @@ TEST_F(AnswersTest, RanksWithOtherRowsAreRefused) {
   EXPECT_EQ(messages[1], "Rank 0 has 6 rows to answer, rank 1 has 4: all ranks need the same manifests.");
 }
 
+TEST_F(AnswersTest, AllRanksHearThatOneGaveUp) {
+  const auto ranks = dist::thread_ranks(2);
+  const std::vector<TinyRun> runs = {tiny(), tiny()};
+  std::vector<AnsweredSet> sets(2);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < 2; ++i)
+    threads.emplace_back([&, i] {
+      AnswerOptions options;
+      options.ranks = ranks[i];
+      options.stops = [i, asked = 0]() mutable { return i == 1 && ++asked == 3; };
+      sets[i] = answer(*runs[i].recipe, runs[i].config.data.test, runs[i].config, options);
+    });
+  for (auto& thread : threads) thread.join();
+  for (const auto& set : sets) {
+    EXPECT_TRUE(set.is_cut);
+    EXPECT_TRUE(set.hypotheses.empty());
+  }
+}
+
 // 30 new tokens at most in every test of the published code (defect 20).
 TEST_F(AnswersTest, AreAsLongAsTheConfigSays) {
   for (const int64_t limit : {3, 45}) {

@@ -45,7 +45,7 @@ TEST_F(Checkpoint, StateFile) {
   EXPECT_EQ(
       to_json(some_parts(7).state).dump(),
       R"({"step":7,"cursor":{"epoch":1,"micro_batch":4,"phase":0},"seeds":{"run":20},"best":{"metric":"loss","value":0.1,)"
-      R"("step":3},"global_micro_batches":2,"bad_steps":0,"skipped":0,"seen":{}})");
+      R"("step":3},"owes_evaluation":false,"global_micro_batches":2,"bad_steps":0,"skipped":0,"seen":{}})");
 }
 
 TEST_F(Checkpoint, ProblemsAreNamed) {

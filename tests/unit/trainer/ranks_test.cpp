@@ -1,4 +1,5 @@
 // N ranks with M micro-batches each make the same steps as one rank with N M of them.
+#include <csignal>
 #include <thread>
 
 #include "tests/train/toy_run.h"
@@ -63,6 +64,33 @@ TEST(Ranks, AnotherNumberOfRanksGoesOnWithTheSameSteps) {
   const auto reference = run_on(1, 4, one);
   // accumulate says 1, the checkpoint's steps have 4 micro-batches: 2 for each rank.
   expect_close(run_on(2, 1, two, one + "/checkpoint-4"), *reference[0].recipe);
+}
+
+// Whether ranks ask together (fsdp: their next pass is a joint one) or each for itself.
+TEST(Ranks, LeaveAnEvaluationTogether) {
+  for (const auto strategy : {dist::Strategy::kDdp, dist::Strategy::kFsdp}) {
+    const test::TemporaryFolder folder;
+    const auto ranks = dist::thread_ranks(2);
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < 2; ++i)
+      threads.emplace_back([&, i] {
+        TrainerParts parts = toy_parts(folder.path(), {}, ranks[i]);
+        parts.strategy = strategy;
+        parts.stand_in = test::toy_batch({0, 0});
+        parts.task_figures = [i](const std::function<bool()>& stops) -> TaskFigures {
+          for (int64_t asked = 0; !stops(); ++asked)
+            if (i == 1 && asked == 2) raise(SIGTERM);
+          return std::nullopt;
+        };
+        TrainerConfig config = toy_config(4);
+        config.accumulate = 1;
+        EXPECT_EQ(Trainer(config, parts).run(), Outcome::kStopped);
+      });
+    for (std::thread& thread : threads) thread.join();
+    const RunState state = read_run_state(folder.path() / "last");
+    EXPECT_EQ(state.step, 3);
+    EXPECT_TRUE(state.owes_evaluation);
+  }
 }
 
 TEST(Ranks, AllNameTheSamplesOfABadStep) {

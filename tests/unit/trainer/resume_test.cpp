@@ -64,6 +64,59 @@ TEST_F(Resume, EqualsAnUninterruptedRunBitForBit) {
   expect_equal_runs(whole(), cut());
 }
 
+// Sends a signal while one of the evaluated micro-batches of a start is computed, counted from 1.
+test::ToyOptions stopping_in_evaluation(int64_t micro_batch) {
+  test::ToyOptions options = with_dropout();
+  options.on_forward = [left = std::make_shared<int64_t>(micro_batch)](const data::Batch&) {
+    if (!torch::GradMode::is_enabled() && --*left == 0) raise(SIGUSR1);
+  };
+  return options;
+}
+
+// SLURM does not wait for a long evaluation.
+TEST_F(Resume, AnEvaluationThatASignalEndsIsMadeUpForByTheNextStart) {
+  EXPECT_EQ(go_on(stopping_in_evaluation(2)), Outcome::kStopped);  // at step 3
+  EXPECT_TRUE(read_run_state(cut() + "/last").owes_evaluation);
+  EXPECT_EQ(go_on(stopping_in_evaluation(1)), Outcome::kStopped);  // once more
+  EXPECT_EQ(list_checkpoints(cut()).back().step, 3);
+  EXPECT_EQ(go_on(stopping_in_evaluation(10)), Outcome::kStopped);  // of the steps 3, 6, 9 and the last one, 10
+  EXPECT_EQ(read_run_state(cut() + "/last").step, kResumedSteps);
+  EXPECT_EQ(go_on(with_dropout()), Outcome::kFinished);
+  expect_equal_runs(whole(), cut());
+  EXPECT_EQ(go_on(stopping_in_evaluation(1)), Outcome::kFinished);  // nothing is left to do
+}
+
+TEST_F(Resume, AnEvaluationThatIsOwedIsRecordedOnce) {
+  const std::string owing = cut() + "/checkpoint-3", kept = folder_.path() / "kept";
+  EXPECT_EQ(go_on(stopping_in_evaluation(1)), Outcome::kStopped);
+  std::filesystem::copy(owing, kept);
+  test::ToyOptions options = with_dropout();
+  options.on_forward = [](const data::Batch&) {
+    if (torch::GradMode::is_enabled()) throw std::runtime_error("power cut");
+  };
+  EXPECT_THROW(go_on(options), std::runtime_error);  // in step 4
+  EXPECT_FALSE(read_run_state(owing).owes_evaluation);
+  std::filesystem::remove_all(owing);  // as if the power had failed before it was replaced
+  std::filesystem::rename(kept, owing);
+  EXPECT_EQ(go_on(with_dropout()), Outcome::kFinished);
+  expect_equal_runs(whole(), cut());
+}
+
+// What decoding gives is cut short as well, and asked again.
+TEST_F(Resume, TaskFiguresHearThatAStopIsAskedFor) {
+  TrainerParts parts = toy_parts(cut(), with_dropout());
+  parts.task_figures = [](const std::function<bool()>& stops) -> TaskFigures {
+    EXPECT_FALSE(stops());
+    raise(SIGTERM);
+    EXPECT_TRUE(stops());
+    return std::nullopt;
+  };
+  EXPECT_EQ(Trainer(toy_config(kResumedSteps), parts).run(), Outcome::kStopped);
+  EXPECT_TRUE(read_run_state(cut() + "/checkpoint-3").owes_evaluation);
+  EXPECT_EQ(go_on(with_dropout()), Outcome::kFinished);
+  expect_equal_runs(whole(), cut());
+}
+
 TEST_F(Resume, ATornCheckpointIsSkippedAndMadeAgain) {
   EXPECT_EQ(go_on(stopping_at({1, 3}, SIGTERM)), Outcome::kStopped);
   const std::string torn = cut() + "/checkpoint-6";

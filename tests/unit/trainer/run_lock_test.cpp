@@ -17,7 +17,7 @@ TEST(RunLock, KeepsASecondTrainerOutWhileTheFirstTrains) {
   config.eval_every = 2;
   TrainerParts parts = toy_parts(run);
   std::string told;
-  parts.task_figures = [&] {
+  parts.task_figures = [&](auto&&) {
     if (told.empty()) told = test::message_of([&] { Trainer(toy_config(3), toy_parts(run)).run(); });
     return std::map<std::string, double>();
   };

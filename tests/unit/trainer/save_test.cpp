@@ -60,7 +60,7 @@ TEST_F(Saves, WhatNoCheckpointHoldsIsNotTheBest) {
   config.best = {"score", Better::kHigher};
   TrainerParts parts = toy_parts(run(), in_the_way(run(), 3));
   double score = 6;  // falls from evaluation to evaluation
-  parts.task_figures = [&] { return std::map<std::string, double>{{"score", --score}}; };
+  parts.task_figures = [&](auto&&) { return std::map<std::string, double>{{"score", --score}}; };
   Trainer trainer(config, parts);
   trainer.run();
   EXPECT_EQ(trainer.state().best, (Best{"score", 4, 6}));  // not that of step 3
@@ -72,7 +72,7 @@ TEST_F(Saves, AFigureThatIsNotDefinedIsNotTheBest) {
   config.best = {"score", Better::kHigher};
   TrainerParts parts = toy_parts(run());
   int evaluations = 0;
-  parts.task_figures = [&] { return std::map<std::string, double>{{"score", ++evaluations == 2 ? 0.5 : NAN}}; };
+  parts.task_figures = [&](auto&&) { return std::map<std::string, double>{{"score", ++evaluations == 2 ? 0.5 : NAN}}; };
   testing::internal::CaptureStderr();
   Trainer trainer(config, parts);
   trainer.run();
@@ -146,7 +146,7 @@ TEST_F(Saves, MaxTimeEndsARunThatCanGoOn) {
 // A limit on file sizes stands in for a full disk: the same failing write.
 TEST_F(Saves, AFullDiskHoldsLinesBack) {
   std::filesystem::create_directories(run());
-  Recorder recorder(run(), 0);
+  Recorder recorder(run(), RunState{});
   StepRecord record;
   const std::string metrics = run() + "/metrics.jsonl";
   rlimit before{};

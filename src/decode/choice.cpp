@@ -1,7 +1,5 @@
 #include "src/decode/choice.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,6 +7,7 @@
 #include "src/decode/constraint.h"
 #include "src/nn/cpu_kernel.h"
 #include "src/nn/fast_exp.h"
+#include "src/tensor/parallel.h"
 #include "src/tensor/to_device.h"
 
 namespace usam::decode {
@@ -94,7 +93,7 @@ Continuations likeliest(const torch::Tensor& logits_RV, const torch::Tensor& sco
   const auto ids_RK = torch::empty({rows, 1}, torch::kDouble), log_probs_RK = torch::empty({rows, 1}, torch::kDouble);
   const float *logits = logits_RV.const_data_ptr<float>(), *scores = scores_RV.const_data_ptr<float>();
   auto *ids = ids_RK.data_ptr<double>(), *log_probs = log_probs_RK.data_ptr<double>();
-  at::parallel_for(0, rows, std::max<int64_t>(1, nn::kCpuGrain / vocabulary), [&](int64_t begin, int64_t end) {
+  parallel_for(0, rows, std::max<int64_t>(1, nn::kCpuGrain / vocabulary), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float *own = logits + r * vocabulary, *scored = scores + r * vocabulary;
       float largest = 0, best = 0, sum = 0;

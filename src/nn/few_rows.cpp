@@ -1,12 +1,11 @@
 // O outputs, I inputs.
 #include "src/nn/few_rows.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "src/nn/quantise.h"
+#include "src/tensor/parallel.h"
 #include "src/tensor/widest.h"
 
 namespace usam::nn {
@@ -144,7 +143,7 @@ USAM_INLINE inline void multiply_tiles(const Reader& weight, const Rows& rows, i
 template <class Reader>
 void multiply(const Reader& weight, const Rows& rows) {
   const int64_t grain = std::max<int64_t>(1, kGrainOfRows / rows.inputs);
-  at::parallel_for(0, rows.outputs, grain, [&](int64_t begin, int64_t end) {
+  parallel_for(0, rows.outputs, grain, [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE {
       if (rows.count == 1)
         multiply_tiles<8, 1>(weight, rows, begin, end);

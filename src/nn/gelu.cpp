@@ -1,8 +1,7 @@
 #include "src/nn/gelu.h"
 
-#include <ATen/Parallel.h>
-
 #include "src/nn/cpu_kernel.h"
+#include "src/tensor/parallel.h"
 
 namespace usam::nn {
 
@@ -11,7 +10,7 @@ namespace {
 // Through one pointer: for two that may overlap, compilers keep a loop without vectors, and take it in place.
 void gelu_in_place(const torch::Tensor& x) {
   auto* values = x.data_ptr<float>();
-  at::parallel_for(0, x.numel(), kCpuGrain, [&](int64_t begin, int64_t end) {
+  parallel_for(0, x.numel(), kCpuGrain, [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE {
       for (int64_t i = begin; i < end; ++i) values[i] = fast_gelu(values[i]);
     });

@@ -1,8 +1,6 @@
 // B rows, H query heads, G key/value heads, S keys, K head width.
 #include "src/nn/one_query_attention.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,6 +8,7 @@
 
 #include "src/nn/cpu_kernel.h"
 #include "src/nn/fast_exp.h"
+#include "src/tensor/parallel.h"
 
 namespace usam::nn {
 namespace {
@@ -119,7 +118,7 @@ torch::Tensor one_query_attention(const torch::Tensor& queries_BH1K, const torch
               *first_value = values_BGSK.const_data_ptr<float>();
   float* first_out = out_B1D.data_ptr<float>();
   const int64_t grain = std::max<int64_t>(1, kGrainOfKeys / std::max<int64_t>(1, seen.most * width));
-  at::parallel_for(0, rows * groups, grain, [&](int64_t begin, int64_t end) {
+  parallel_for(0, rows * groups, grain, [&](int64_t begin, int64_t end) {
     std::vector<float> scores(static_cast<size_t>(heads * seen.most));
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / groups, group = i % groups;

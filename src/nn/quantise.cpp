@@ -1,12 +1,11 @@
 // R rows, C columns, O outputs.
 #include "src/nn/quantise.h"
 
-#include <ATen/Parallel.h>
-
 #include <bit>
 #include <cmath>
 #include <limits>
 
+#include "src/tensor/parallel.h"
 #include "src/tensor/widest.h"
 
 namespace usam::nn {
@@ -87,7 +86,7 @@ Int8Rows quantise_rows(const torch::Tensor& x_RC) {
   auto* codes = rows.codes_RC.data_ptr<int8_t>();
   auto* scales = rows.scales_R.data_ptr<float>();
   const int64_t columns = x.size(1), step = x.stride(0);
-  at::parallel_for(0, x.size(0), rows_a_thread(columns), [&](int64_t begin, int64_t end) {
+  parallel_for(0, x.size(0), rows_a_thread(columns), [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE {
       for (int64_t r = begin; r < end; ++r) scales[r] = quantise_row(from + r * step, columns, codes + r * columns);
     });
@@ -112,7 +111,7 @@ torch::Tensor scale_sums(const torch::Tensor& sums_RO, const torch::Tensor& scal
   const auto *of_rows = scales_R.const_data_ptr<float>(), *of_columns = scales_O.const_data_ptr<float>(),
              *shift = bias.const_data_ptr<float>();
   auto* y = y_RO.data_ptr<float>();
-  at::parallel_for(0, sums_RO.size(0), rows_a_thread(outputs), [&](int64_t begin, int64_t end) {
+  parallel_for(0, sums_RO.size(0), rows_a_thread(outputs), [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE {
       for (int64_t r = begin; r < end; ++r)
         for (int64_t o = 0; o < outputs; ++o)
@@ -130,7 +129,7 @@ Nf4 quantise_nf4(const torch::Tensor& x) {
   auto* codes = packed.codes.data_ptr<uint8_t>();
   auto* scales = packed.scales.data_ptr<float>();
   const auto midpoints = nf4_midpoints();
-  at::parallel_for(0, blocks, kGrainOfCodes / kNf4Block, [&](int64_t begin, int64_t end) {
+  parallel_for(0, blocks, kGrainOfCodes / kNf4Block, [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE {
       for (int64_t b = begin; b < end; ++b) {
         float block[kNf4Block] = {};
@@ -160,7 +159,7 @@ torch::Tensor dequantise_nf4(const Nf4& packed, int64_t first, int64_t count) {
   const auto* scales = packed.scales.const_data_ptr<float>();
   const Nf4Pair* pairs = nf4_pairs();
   auto* y = values.data_ptr<float>();
-  at::parallel_for(0, (count + kNf4Block - 1) / kNf4Block, kGrainOfCodes / kNf4Block, [&](int64_t begin, int64_t end) {
+  parallel_for(0, (count + kNf4Block - 1) / kNf4Block, kGrainOfCodes / kNf4Block, [&](int64_t begin, int64_t end) {
     const int64_t stop = std::min(end * kNf4Block, count);
     for (int64_t i = begin * kNf4Block; i < stop;) {
       const int64_t at = first + i;

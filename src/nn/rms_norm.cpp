@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "src/nn/cpu_kernel.h"
+#include "src/tensor/parallel.h"
 
 namespace usam::nn {
 namespace {
@@ -92,15 +93,15 @@ void normalise_all(const torch::Tensor& x, const torch::Tensor& added, const tor
   const Rows rows(x);
   auto data = [](const torch::Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; };
   const RowsOf all{data(x), data(added), data(weight), data(sum), data(y), data(scale_N), rows.width, eps};
-  at::parallel_for(0, rows.count, rows.grain,
-                   [&](int64_t begin, int64_t end) { widest([&]() USAM_INLINE { normalise(all, begin, end); }); });
+  parallel_for(0, rows.count, rows.grain,
+               [&](int64_t begin, int64_t end) { widest([&]() USAM_INLINE { normalise(all, begin, end); }); });
 }
 
 // The sum over rows is made in as many parts as there are threads, so that it does not depend on their timing.
 torch::Tensor weight_gradient_of(const GradientsOf& all, const Rows& rows) {
   const int64_t parts = std::clamp<int64_t>(rows.count / rows.grain, 1, at::get_num_threads());
   auto sums_CD = torch::zeros({parts, rows.width});
-  at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
+  parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
     for (int64_t c = first; c < last; ++c)
       widest([&]() USAM_INLINE {
         weight_gradient(all, c * rows.count / parts, (c + 1) * rows.count / parts,
@@ -129,9 +130,8 @@ std::pair<torch::Tensor, torch::Tensor> gradients(const variable_list& saved, co
   if (for_x) {
     dx = torch::empty_like(x);
     all.dx = dx.data_ptr<float>();
-    at::parallel_for(0, rows.count, rows.grain, [&](int64_t begin, int64_t end) {
-      widest([&]() USAM_INLINE { input_gradients(all, begin, end); });
-    });
+    parallel_for(0, rows.count, rows.grain,
+                 [&](int64_t begin, int64_t end) { widest([&]() USAM_INLINE { input_gradients(all, begin, end); }); });
   }
   if (for_weight) dweight = weight_gradient_of(all, rows);
   return {dx, dweight};

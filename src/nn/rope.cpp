@@ -1,12 +1,11 @@
 // B batch, T positions, H query heads, G key heads, K head width.
 #include "src/nn/rope.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "src/nn/cpu_kernel.h"
+#include "src/tensor/parallel.h"
 
 namespace usam::nn {
 namespace {
@@ -56,8 +55,8 @@ torch::Tensor turned(const torch::Tensor& x, const torch::Tensor& cos, const tor
   const Turn all{
       x.data_ptr<float>(), cos.data_ptr<float>(), sin.data_ptr<float>(), y.data_ptr<float>(), heads, width, direction};
   const int64_t grain = std::max<int64_t>(1, kCpuGrain / (heads * width + 1));
-  at::parallel_for(0, positions, grain,
-                   [&](int64_t begin, int64_t end) { widest([&]() USAM_INLINE { turn(all, begin, end); }); });
+  parallel_for(0, positions, grain,
+               [&](int64_t begin, int64_t end) { widest([&]() USAM_INLINE { turn(all, begin, end); }); });
   return y;
 }
 

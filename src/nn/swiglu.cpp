@@ -1,9 +1,8 @@
 #include "src/nn/swiglu.h"
 
-#include <ATen/Parallel.h>
-
 #include "src/nn/cpu_kernel.h"
 #include "src/nn/fast_exp.h"
+#include "src/tensor/parallel.h"
 
 namespace usam::nn {
 namespace {
@@ -34,7 +33,7 @@ torch::Tensor multiplied(const torch::Tensor& gate, const torch::Tensor& up) {
   auto y = torch::empty_like(gate);
   const float *g = gate.data_ptr<float>(), *u = up.data_ptr<float>();
   float* out = y.data_ptr<float>();
-  at::parallel_for(0, gate.numel(), kCpuGrain, [&](int64_t begin, int64_t end) {
+  parallel_for(0, gate.numel(), kCpuGrain, [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE { multiply(g + begin, u + begin, out + begin, end - begin); });
   });
   return y;
@@ -52,9 +51,8 @@ class Swiglu : public torch::autograd::Function<Swiglu> {
     auto dgate = torch::empty_like(saved[0]), dup = torch::empty_like(saved[1]);
     const Gradients all{dy.data_ptr<float>(), saved[0].data_ptr<float>(), saved[1].data_ptr<float>(),
                         dgate.data_ptr<float>(), dup.data_ptr<float>()};
-    at::parallel_for(0, dy.numel(), kCpuGrain, [&](int64_t begin, int64_t end) {
-      widest([&]() USAM_INLINE { differentiate(all, begin, end); });
-    });
+    parallel_for(0, dy.numel(), kCpuGrain,
+                 [&](int64_t begin, int64_t end) { widest([&]() USAM_INLINE { differentiate(all, begin, end); }); });
     return {dgate, dup};
   }
 };

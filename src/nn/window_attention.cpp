@@ -2,8 +2,6 @@
 // alike), H heads, D hidden width, d = D / H, C width of the frames.
 #include "src/nn/window_attention.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -13,6 +11,7 @@
 #include "src/nn/dropout.h"
 #include "src/nn/heads.h"
 #include "src/tensor/frames.h"
+#include "src/tensor/parallel.h"
 
 namespace usam::nn {
 namespace {
@@ -126,7 +125,7 @@ struct Call {
   template <class F>
   void for_windows(const F& loop) const {
     const int64_t numbers = queries * heads * size * x_BTC.size(2);
-    at::parallel_for(0, starts_N.size(0), std::max<int64_t>(1, kCpuGrain / std::max<int64_t>(1, numbers)), loop);
+    parallel_for(0, starts_N.size(0), std::max<int64_t>(1, kCpuGrain / std::max<int64_t>(1, numbers)), loop);
   }
 };
 

@@ -1,6 +1,5 @@
 #include "src/tensor/finite.h"
-
-#include <ATen/Parallel.h>
+#include "src/tensor/parallel.h"
 
 #include <atomic>
 #include <cstring>
@@ -13,7 +12,7 @@ template <class Bits>
 bool all_finite(const void* data, int64_t count, Bits exponent) {
   const auto* bytes = static_cast<const char*>(data);
   std::atomic<bool> is_finite = true;
-  at::parallel_for(0, count, 1 << 20, [&](int64_t begin, int64_t end) {
+  parallel_for(0, count, 1 << 20, [&](int64_t begin, int64_t end) {
     Bits found = 0;
     for (int64_t i = begin; i < end; ++i) {
       Bits bits;

@@ -74,6 +74,9 @@ class TreeCheck(unittest.TestCase):
         self.assert_found("docs/a.md", f"Text.\n{LATER}: more\n", "2: a task for later stands in the tree: do it, or open an issue.")
         self.assert_found("configs/a.yaml", "path: /home/me/models\n", "1: an absolute path of one machine stands in the tree.")
         self.assert_fine("docs/a.md", "A map of what to do.\n")
+        self.assert_found("src/a.cpp", "  at::parallel_for(0, 9, 1, loop);\n",
+                          "1: at::parallel_for runs in one thread when we compile it: take parallel_for (src/tensor/parallel.h).")
+        self.assert_fine("src/a.cpp", "  parallel_for(0, 9, 1, loop);  // as at::parallel_for\n")
 
     def test_findings_of_all_files_are_told(self):
         code, found = check({"src/b.cpp": "class b {\n};\nvoid C() {\n}\n", "src/a.h": ""})

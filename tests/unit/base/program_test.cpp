@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <regex>
+#include <string>
 
 #include "src/base/error.h"
 
@@ -44,6 +46,18 @@ TEST(Program, ALimitOnFileSizesIsAnErrorOfTheWrite) {
     return 0;
   });
   std::signal(SIGXFSZ, before);
+}
+
+TEST(Program, AsksTorchForLargePagesUnlessTheUserSaysOtherwise) {
+  const auto asked = [] {
+    run_program([] { return 0; });
+    return std::string(std::getenv("THP_MEM_ALLOC_ENABLE"));
+  };
+  unsetenv("THP_MEM_ALLOC_ENABLE");
+  EXPECT_EQ(asked(), "1");
+  setenv("THP_MEM_ALLOC_ENABLE", "0", /*overwrite=*/1);
+  EXPECT_EQ(asked(), "0");
+  unsetenv("THP_MEM_ALLOC_ENABLE");
 }
 
 TEST(Program, VersionNamesTheCommit) {

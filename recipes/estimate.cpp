@@ -90,6 +90,23 @@ void read_some(Estimate& estimate, data::Loader& loader) {
   estimate.load = clock.seconds() / std::max(count, 1);
 }
 
+// Trains on the epoch's first micro-batches as a run does: what a second of their audio takes. Reading and computing share
+// the processor, so neither tells it alone.
+std::optional<double> try_training(Trainer& trainer, const std::shared_ptr<const data::DataSet>& train) {
+  constexpr int kMost = 16;
+  constexpr double kLongEnough = 10;
+  data::Loader loader(train, {});
+  const Stopwatch clock;
+  double audio_seconds = 0;
+  for (int count = 0; count < kMost && clock.seconds() < kLongEnough; ++count) {
+    const auto batch = loader.next();
+    if (!batch) break;
+    if (batch->size() > 0) trainer.probe(*batch);
+    audio_seconds += batch->audio_seconds;
+  }
+  return audio_seconds > 0 ? std::optional(clock.seconds() / audio_seconds) : std::nullopt;
+}
+
 int64_t activations_of(const Estimate& e) {
   return std::max<int64_t>(e.worst.trial.bytes - e.held.gradients, 0);
 }
@@ -123,6 +140,11 @@ Estimate try_steps(const RunConfig& config, const std::shared_ptr<Recipe>& recip
   for (const int64_t number : train->plan(0)->worst()) {
     const TriedStep tried = try_step(trainer, load(train, number));
     if (tried.trial.bytes >= estimate.worst.trial.bytes) estimate.worst = tried;
+  }
+  constexpr double kReadingCounts = 2;  // seconds of a step
+  if (pass_seconds(estimate.median) < kReadingCounts) {
+    estimate.second_at_first = try_training(trainer, train);
+    estimate.second_again = try_training(trainer, train);
   }
   estimate.held = trainer.held();
   estimate.peak_resident = peak_memory(parts.device).host;
@@ -169,17 +191,23 @@ std::string describe_time(const Estimate& e, const RunConfig& config) {
       line_through(e.median.audio_seconds, pass_seconds(e.median), e.worst.audio_seconds, pass_seconds(e.worst));
   const Line forward =
       line_through(e.median.audio_seconds, e.median.trial.forward, e.worst.audio_seconds, e.worst.trial.forward);
-  const double compute = pass(e.seconds_of_micro_batch), micro_batch = std::max(compute, e.load);
-  const double step = static_cast<double>(e.micro_batches_of_step) * micro_batch + e.median.trial.update;
+  const double compute = pass(e.seconds_of_micro_batch), update = e.median.trial.update;
+  const auto step_of = [&](const std::optional<double>& second) {
+    const double micro_batch = second ? *second * e.seconds_of_micro_batch - update : std::max(compute, e.load);
+    return static_cast<double>(e.micro_batches_of_step) * micro_batch + update;
+  };
   const int64_t evaluations =
       e.evaluated == 0 ? 0 : (e.steps + config.trainer.eval_every - 1) / config.trainer.eval_every;
   const double evaluating = static_cast<double>(evaluations * e.evaluated) * forward(e.seconds_of_micro_batch);
   const int64_t epoch = (e.micro_batches + e.micro_batches_of_step - 1) / e.micro_batches_of_step;
+  const int64_t first = std::min(e.steps, epoch);
+  const double training = static_cast<double>(first) * step_of(e.second_at_first) +
+                          static_cast<double>(e.steps - first) * step_of(e.second_again);
   std::string text =
       fmt::format("time: {} steps of {} s, {} an epoch, and {} evaluations of {} s: about {} on one process\n", e.steps,
-                  fmt::format("{:.3g}", step), epoch, evaluations,
+                  fmt::format("{:.3g}", training / static_cast<double>(e.steps)), epoch, evaluations,
                   fmt::format("{:.3g}", evaluations == 0 ? 0 : evaluating / static_cast<double>(evaluations)),
-                  human_seconds(static_cast<double>(e.steps) * step + evaluating));
+                  human_seconds(training + evaluating));
   if (e.load > compute)
     text += fmt::format(
         "  reading takes longer than computing, {:.3g} s a micro-batch against {:.3g} s: raise data.threads, or keep "

@@ -1,6 +1,7 @@
 #pragma once
 // What a run will take, measured in a few steps before it.
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "data/data_set.h"
@@ -24,6 +25,9 @@ struct Estimate {
   int64_t copies = 0;                            // bytes of what is copied to host memory while a checkpoint is written
   int64_t kept_clips = 0;                        // bytes that data.cache_memory will take
   double load = 0;                               // seconds that data.threads take for a micro-batch
+  // What a second of audio takes in training, update included, while the loader reads ahead: of clips that are read for
+  // the first time, and again. None where steps take so long that reading does not count.
+  std::optional<double> second_at_first, second_again;
   double seconds_of_micro_batch = 0;             // of audio, the mean
   int64_t micro_batches = 0;                     // an epoch
   int64_t steps = 0, micro_batches_of_step = 0;  // of the run

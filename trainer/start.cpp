@@ -47,7 +47,7 @@ Trainer::Trainer(const TrainerConfig& config, TrainerParts parts)
   optimizer_ = optimizers().build(config.optimizer, groups());
   if (!parts_.checkpoint.empty()) restore_pieces(optimizer_state(), parts_.checkpoint);
   total_ = plan_steps();
-  if (is_first() && !parts_.checkpoint.empty() && state_.step < total_)
+  if (is_first() && !parts_.checkpoint.empty() && (state_.step < total_ || state_.owes_evaluation))
     log::info("Continuing from {} at step {}.", parts_.checkpoint, state_.step);
 }
 

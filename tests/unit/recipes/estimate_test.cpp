@@ -62,6 +62,8 @@ TEST_F(Estimates, SayWhatThereIs) {
   EXPECT_EQ(told.micro_batches_of_step, 2);
   EXPECT_EQ(told.first.size(), 2);
   EXPECT_GT(told.worst.trial.bytes, told.held.gradients);
+  EXPECT_GT(told.second_at_first.value(), 0);
+  EXPECT_GT(told.second_again.value(), 0);
   EXPECT_GE(told.worst.audio_seconds, told.median.audio_seconds);
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "run"));
   const std::string time = describe_time(told, with);
@@ -102,6 +104,14 @@ TEST_F(Estimates, Texts) {
             "  reading takes longer than computing, 5 s a micro-batch against 4 s: raise data.threads, or keep clips "
             "with data.cache_memory\n"
             "  without the decoding that trainer.best.metric, ASR/wer, asks for\n");
+  // As seen in training: ten steps of an epoch with 2 x (8 - 0.5) + 0.5 s, ten of the next with 2 x (6 - 0.5) + 0.5 s.
+  e.load = 0;
+  e.micro_batches = 20;
+  e.second_at_first = 0.8;
+  e.second_again = 0.6;
+  with.trainer.best.metric = "loss";
+  EXPECT_EQ(describe_time(e, with),
+            "time: 20 steps of 13.5 s, 10 an epoch, and 2 evaluations of 6 s: about 4 min 42 s on one process\n");
 }
 
 // Codes are what lies in memory; parameters are the values that they stand for.

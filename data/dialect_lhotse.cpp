@@ -87,7 +87,7 @@ std::optional<std::string> read_lhotse(const Json& row, ManifestLine& line, bool
   for (const auto& [from, to] : {std::pair("language", "lang"), {"speaker", "spk"}, {"gender", "gender"}}) {
     if (!supervisions.empty() && supervisions.front().contains(from)) extra[to] = supervisions.front().at(from);
   }
-  if (!extra.empty()) line.extra = extra.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (!extra.empty()) line.extra = to_line(extra);
   return std::nullopt;
 }
 

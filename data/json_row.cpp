@@ -197,7 +197,7 @@ std::string RowFields::rest() const {
   for (const auto& [name, value] : row_.items()) {
     if (!read_.contains(name)) rest[name] = value;
   }
-  return rest.empty() ? "" : rest.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return rest.empty() ? "" : to_line(rest);
 }
 
 }  // namespace usam::data

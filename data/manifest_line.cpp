@@ -137,7 +137,7 @@ std::optional<std::string> parse_manifest_line(std::string_view text, ManifestLi
   if (with_extra && handler.has_unknown()) {
     Json row = Json::parse(text, nullptr, /*allow_exceptions=*/false);
     for (const std::string_view name : kNames) row.erase(std::string(name));
-    line.extra = row.dump(-1, ' ', false, Json::error_handler_t::replace);
+    line.extra = to_line(row);
   }
   return std::nullopt;
 }

@@ -16,7 +16,6 @@
 #include "src/base/fs.h"
 #include "src/base/log.h"
 #include "src/base/text.h"
-#include "src/io/atomic_file.h"
 
 namespace usam::data {
 namespace {
@@ -103,7 +102,7 @@ class Keeper {
       try {
         std::error_code ignored;
         fs::create_directories(fs::path(place).parent_path(), ignored);
-        file_ = std::make_unique<io::AtomicFile>(place);
+        file_ = std::make_unique<AtomicFile>(place);
         place_ = place;
         const std::string begin = std::exchange(text_, "");
         return write(begin);
@@ -116,7 +115,7 @@ class Keeper {
   }
   void write(std::string_view piece) {
     try {
-      file_->write(piece.data(), piece.size());
+      file_->write(piece);
     } catch (const UserError& e) {
       throw NoRoom{e.what()};
     }
@@ -124,7 +123,7 @@ class Keeper {
 
   const DerivedText& request_;
   std::vector<std::string> places_;
-  std::unique_ptr<io::AtomicFile> file_;
+  std::unique_ptr<AtomicFile> file_;
   std::string place_, text_;
 };
 

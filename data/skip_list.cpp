@@ -14,7 +14,7 @@ namespace usam::data {
 
 std::string to_json_line(const Skipped& skipped) {
   const Json line = {{"key", skipped.key}, {"file", skipped.file}, {"reason", skipped.reason}};
-  return line.dump(-1, ' ', false, Json::error_handler_t::replace);  // a path need not be UTF-8
+  return to_line(line);  // a path need not be UTF-8
 }
 
 SkipList::SkipList(double max_share, Write write) : max_share_(max_share), write_(std::move(write)) {}

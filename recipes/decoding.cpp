@@ -13,12 +13,12 @@ namespace usam::recipes {
 namespace {
 
 // The next batch; whoever watches this rank reads which samples it waits for or decodes.
-std::optional<data::Batch> next_batch(data::Loader& loader, dist::Post& post) {
-  const int64_t step = post.view().activity.step;  // training may be under way
+std::optional<data::Batch> next_batch(data::Loader& loader, dist::ActivityMonitor& monitor) {
+  const int64_t step = monitor.view().activity.step;  // training may be under way
   for (std::vector<std::string> missing; !(missing = loader.missing_after(std::chrono::seconds(1))).empty();)
-    post.at({step, "data to decode", missing, 1});
+    monitor.at({step, "data to decode", missing, 1});
   auto batch = loader.next();
-  if (batch) post.at({step, "decoding", batch->keys, 1});
+  if (batch) monitor.at({step, "decoding", batch->keys, 1});
   return batch;
 }
 
@@ -95,7 +95,7 @@ Share Decoder::decode(const std::shared_ptr<const data::DataSet>& data, const da
       break;
     }
     if (has_more && waiting_.empty()) {
-      const auto batch = next_batch(loader, ranks.post());
+      const auto batch = next_batch(loader, ranks.monitor());
       has_more = batch.has_value();
       if (has_more) {
         for (const auto& skipped : batch->skipped) share_.missed.push_back({batch->cursor.micro_batch, skipped});

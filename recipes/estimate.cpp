@@ -90,8 +90,8 @@ void read_some(Estimate& estimate, data::Loader& loader) {
   estimate.load = clock.seconds() / std::max(count, 1);
 }
 
-// Trains on the epoch's first micro-batches as a run does: what a second of their audio takes. Reading and computing share
-// the processor, so neither tells it alone.
+// Trains on the epoch's first micro-batches as a run does: what a second of their audio takes. Reading and computing
+// share the processor, so neither tells it alone.
 std::optional<double> try_training(Trainer& trainer, const std::shared_ptr<const data::DataSet>& train) {
   constexpr int kMost = 16;
   constexpr double kLongEnough = 10;

@@ -21,10 +21,10 @@ struct Estimate {
   torch::Device device = torch::kCPU;
   Held held;
   TriedStep worst, median;
-  int64_t peak_resident = 0;                     // of the process
-  int64_t copies = 0;                            // bytes of what is copied to host memory while a checkpoint is written
-  int64_t kept_clips = 0;                        // bytes that data.cache_memory will take
-  double load = 0;                               // seconds that data.threads take for a micro-batch
+  int64_t peak_resident = 0;  // of the process
+  int64_t copies = 0;         // bytes of what is copied to host memory while a checkpoint is written
+  int64_t kept_clips = 0;     // bytes that data.cache_memory will take
+  double load = 0;            // seconds that data.threads take for a micro-batch
   // What a second of audio takes in training, update included, while the loader reads ahead: of clips that are read for
   // the first time, and again. None where steps take so long that reading does not count.
   std::optional<double> second_at_first, second_again;

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string line_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+  return to_line(json) + '\n';
 }
 
 // The rank whose file this is; none for other files.

@@ -17,7 +17,7 @@ inline std::shared_ptr<dist::Communicator> join_ranks(const dist::Launch& launch
   limits.for_signs = std::chrono::milliseconds(std::llround(1000 * config.patience));
   limits.for_others = std::chrono::milliseconds(std::llround(1000 * config.timeout));
   auto ranks = dist::connect(launch, limits);
-  ranks->post().at({0, "opening data and models", {}, 10});
+  ranks->monitor().at({0, "opening data and models", {}, 10});
   return ranks;
 }
 

@@ -60,7 +60,7 @@ int evaluate(const Arguments& arguments) {
   options.journal = std::make_shared<recipes::Journal>(
       recipes::JournalConfig{output + "/partial", origin.hashes, arguments.is_fresh}, *options.ranks);
   const auto answered = recipes::answer(*recipe, config.data.test, config, options);
-  options.ranks->post().at({0, "writing metrics and report", {}, 10});
+  options.ranks->monitor().at({0, "writing metrics and report", {}, 10});
   if (is_first) {
     std::printf("%s\n", recipes::write_evaluation(*recipe, answered, config, output, origin).dump(2).c_str());
     log::info("metrics.json, hypotheses.jsonl and report.html are in {}", output);

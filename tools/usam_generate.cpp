@@ -93,7 +93,7 @@ int generate(const GenerateArguments& arguments) {
     failed += !answer.error.empty();
     truncated += answer.is_truncated;
     const bool is_shown = is_streamed && answer.error.empty();
-    print((is_shown ? "" : to_json(answer, arguments).dump(-1, ' ', false, Json::error_handler_t::replace)) + "\n");
+    print((is_shown ? "" : to_line(to_json(answer, arguments))) + "\n");
   });
   const auto limit = data::length_limit(config.data);
   if (truncated > 0) log::warn("{} clips were cut to {}max_seconds = {} s", truncated, limit.prefix, limit.seconds);

@@ -11,13 +11,9 @@
 namespace usam {
 namespace {
 
-// "a, b and 5 more"
-std::string some_of(const std::vector<std::string>& keys) {
+std::string list_of(const std::vector<std::string>& keys) {
   constexpr size_t kShown = 8;
-  if (keys.empty()) return "none (every sample was skipped)";
-  std::vector<std::string> shown(keys.begin(), keys.begin() + static_cast<int64_t>(std::min(kShown, keys.size())));
-  if (keys.size() > kShown) shown.push_back(fmt::format("{} more", keys.size() - kShown));
-  return join_words(shown);
+  return keys.empty() ? "none (every sample was skipped)" : join_some(keys, kShown);
 }
 
 // JSON has no NaN: what is not finite is written as text.
@@ -42,10 +38,10 @@ void Guard::dropped(int64_t step, double loss, double gradient_norm, const std::
       io::JsonLinesWriter(file).write(
           {{"step", step}, {"loss", number(loss)}, {"grad_norm", number(gradient_norm)}, {"keys", keys}});
     } catch (const UserError& e) {
-      log::warn("{}; training goes on.", e.what());  // a full disk, which one rank alone sees
+      log::warn("{} Training goes on.", e.what());  // a full disk, which one rank alone sees
     }
     log::warn("Step {} is dropped: loss {}, gradient norm {}. Samples: {}. All are listed in {}.", step, loss,
-              gradient_norm, some_of(keys), file);
+              gradient_norm, list_of(keys), file);
   }
   if (in_a_row_ < max_bad_steps_) return;
   throw TrainingFailed(fmt::format(
@@ -53,7 +49,7 @@ void Guard::dropped(int64_t step, double loss, double gradient_norm, const std::
       "Samples "
       "of the last one: {}. All are listed in {}. Look at these samples, or lower trainer.optimizer.lr; a new start "
       "continues from the last checkpoint.",
-      step, in_a_row_, in_a_row_ == 1 ? "" : "s", some_of(keys), file));
+      step, in_a_row_, in_a_row_ == 1 ? "" : "s", list_of(keys), file));
 }
 
 }  // namespace usam

@@ -37,7 +37,7 @@ RankFile::~RankFile() {
 // Whole or absent to readers, but not synced: a power cut may take it.
 void RankFile::write() {
   namespace fs = std::filesystem;
-  const dist::Post::View view = ranks_.post().view();
+  const dist::ActivityMonitor::View view = ranks_.monitor().view();
   const PeakMemory memory = peak_memory(device_);
   const Json json = {{"rank", ranks_.rank()},
                      {"world", ranks_.world()},
@@ -54,7 +54,7 @@ void RankFile::write() {
   std::error_code error;
   fs::create_directories(folder_, error);
   std::ofstream stream(aside, std::ios::binary);
-  stream << json.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
+  stream << to_line(json) << "\n";
   stream.close();
   if (stream) fs::rename(aside, path, error);
   if ((stream && !error) || is_warned_) return;

@@ -46,10 +46,8 @@ std::vector<std::string> Reach::unreached(dist::Communicator& ranks) const {
 std::string unreached_message(const std::vector<std::string>& names) {
   constexpr size_t kShown = 8;
   if (names.empty()) return "";
-  std::vector<std::string> shown(names.begin(), names.begin() + static_cast<int64_t>(std::min(kShown, names.size())));
-  if (names.size() > kShown) shown.push_back(fmt::format("{} more", names.size() - kShown));
   return fmt::format("No micro-batch of the first step reaches {}; freeze {} with recipe.freeze if that is meant.",
-                     join_words(shown), names.size() == 1 ? "it" : "them");
+                     join_some(names, kShown), names.size() == 1 ? "it" : "them");
 }
 
 }  // namespace usam

@@ -156,7 +156,7 @@ void Recorder::try_to(const std::function<void()>& write) {
   try {
     write();
   } catch (const UserError& e) {
-    if (!std::exchange(has_warned_, true)) log::warn("{}; it is written later, training goes on.", e.what());
+    if (!std::exchange(has_warned_, true)) log::warn("{} It is written later; training goes on.", e.what());
   }
 }
 

@@ -26,7 +26,7 @@ std::string report(const std::function<Json()>& work) {
   } catch (...) {
     told["problem"] = "an exception of an unknown type";
   }
-  return told.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return to_line(told);
 }
 
 std::string without_end(std::string sentence) {

@@ -28,7 +28,7 @@ int64_t rounds_up(int64_t a, int64_t b) {
 
 StepRecord Trainer::step() {
   Stopwatch clock;
-  const double waited = parts_.ranks->post().waited();
+  const double waited = parts_.ranks->monitor().waited();
   StepRecord record;
   record.step = state_.step + 1;
   const std::vector<data::Batch> batches = fetch();
@@ -69,7 +69,7 @@ StepRecord Trainer::step() {
   record.audio_seconds = counts.at(kAudioSeconds);
   if (const auto tokens = counts.find("tokens"); tokens != counts.end()) record.tokens = tokens->second;
   record.seconds = clock.seconds();
-  record.communication_seconds = parts_.ranks->post().waited() - waited;
+  record.communication_seconds = parts_.ranks->monitor().waited() - waited;
   return record;
 }
 
@@ -127,8 +127,7 @@ void Trainer::drop(const StepRecord& record, const std::vector<data::Batch>& bat
       if (!std::isfinite(losses[i].item<double>())) mine["blamed"].push_back(key);
     }
   std::vector<std::string> blamed, all;
-  for (const std::string& text :
-       dist::gather_texts(mine.dump(-1, ' ', false, Json::error_handler_t::replace), *parts_.ranks)) {
+  for (const std::string& text : dist::gather_texts(to_line(mine), *parts_.ranks)) {
     const Json theirs = Json::parse(text);
     for (const Json& key : theirs["blamed"]) blamed.push_back(key);
     for (const Json& key : theirs["all"]) all.push_back(key);

@@ -12,7 +12,7 @@ namespace usam {
 void Trainer::at(const std::string& phase, const std::vector<std::string>& keys, int64_t slowness) {
   phase_under_way_ = phase;
   keys_under_way_ = keys;
-  parts_.ranks->post().at({step_under_way_, phase, keys, slowness});
+  parts_.ranks->monitor().at({step_under_way_, phase, keys, slowness});
 }
 
 // The next micro-batch of a stream; while this rank waits for it, others can read for which samples.

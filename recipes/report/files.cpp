@@ -13,7 +13,7 @@ namespace {
 
 std::string json_lines(const std::vector<Json>& objects) {
   std::string text;
-  for (const auto& object : objects) text += object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  for (const auto& object : objects) text += to_line(object) + "\n";
   return text;
 }
 

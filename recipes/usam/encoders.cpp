@@ -177,9 +177,9 @@ double pass_overhead(const AudioEncoder& encoder) {
 }
 
 // Rows that are encoded together. On a CPU padding costs as much as sound; an accelerator takes all rows at once, and
-// blocks that are surrounded run equally often whatever the batch.
+// wrapped blocks run equally often whatever the batch.
 std::vector<std::vector<int64_t>> groups_of(AudioEncoder& encoder, const EncoderInput& input) {
-  if (!input.features_BT.is_cpu() || is_surrounded(encoder)) return {};
+  if (!input.features_BT.is_cpu() || has_wrapped_block(encoder)) return {};
   const auto sizes = to_vector(input.sizes_BW.squeeze(1));
   const double frames = encoder.hz() * input.seconds_B.max().item<double>();
   const auto longest = static_cast<double>(std::ranges::max(sizes));

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "src/base/error.h"
 
@@ -19,7 +20,7 @@ std::string reason() {
 
 class Descriptor {
  public:
-  Descriptor(const std::string& path, int flags) : value_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+  Descriptor(const std::string& path, int flags) : value_(::open(path.c_str(), flags | O_CLOEXEC)) {}
   ~Descriptor() {
     if (value_ >= 0) ::close(value_);
   }
@@ -27,12 +28,6 @@ class Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
   bool is_open() const { return value_ >= 0; }
   int get() const { return value_; }
-  // Some file systems report a failed write only here.
-  bool close() {
-    int result = ::close(value_);
-    value_ = -1;
-    return result == 0;
-  }
 
  private:
   int value_;
@@ -91,17 +86,37 @@ std::string read_file(const std::string& path) {
   return bytes;
 }
 
-void write_file_atomically(const std::string& path, const std::string& bytes) {
-  std::string aside = path + ".partial-" + std::to_string(::getpid());
-  Descriptor descriptor(aside, O_WRONLY | O_CREAT | O_TRUNC);
-  if (!descriptor.is_open()) user_error("Cannot write '{}': {}.", path, reason());
-  bool is_whole = write_all(descriptor.get(), bytes) && ::fsync(descriptor.get()) == 0 && descriptor.close();
-  if (!is_whole || ::rename(aside.c_str(), path.c_str()) != 0) {
-    std::string why = reason();
-    ::unlink(aside.c_str());
-    user_error("Cannot write '{}': {}.", path, why);
-  }
-  sync_folder(folder_of(path));
+AtomicFile::AtomicFile(const std::string& path) : path_(path), aside_(fmt::format("{}.partial-{}", path, getpid())) {
+  descriptor_ = open(aside_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail();
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) close(descriptor_);
+  if (!is_committed_) unlink(aside_.c_str());
+}
+
+void AtomicFile::fail() const {
+  user_error("Cannot write '{}': {}.", path_, reason());
+}
+
+void AtomicFile::write(std::string_view bytes) {
+  if (!write_all(descriptor_, bytes)) fail();
+}
+
+void AtomicFile::commit() {
+  if (fsync(descriptor_) != 0) fail();
+  // Some file systems report a failed write only here. The descriptor is gone in any case.
+  if (close(std::exchange(descriptor_, -1)) != 0) fail();
+  if (rename(aside_.c_str(), path_.c_str()) != 0) fail();
+  is_committed_ = true;
+  sync_folder(folder_of(path_));
+}
+
+void write_file_atomically(const std::string& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
 }
 
 void sync_file(const std::string& path) {

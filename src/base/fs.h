@@ -13,8 +13,27 @@ int64_t read_at(int file, void* to, int64_t count, int64_t at);
 bool write_all(int file, std::string_view bytes);
 // The bytes of a file.
 std::string read_file(const std::string& path);
-// Writes a sibling, syncs it and renames it over `path`: readers see the old bytes or the new ones, never a part.
-void write_file_atomically(const std::string& path, const std::string& bytes);
+// A file that is whole or absent: bytes go to a sibling, `commit` syncs it and renames it over `path`, so that readers
+// see the old bytes or the new ones, never a part. Without a commit (an exception on the way, a full disk) the sibling
+// is removed and what `path` held stays.
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  void write(std::string_view bytes);
+  void commit();
+
+ private:
+  [[noreturn]] void fail() const;
+
+  std::string path_, aside_;
+  int descriptor_ = -1;
+  bool is_committed_ = false;
+};
+// An AtomicFile of these bytes.
+void write_file_atomically(const std::string& path, std::string_view bytes);
 // Makes a file's bytes survive a power cut.
 void sync_file(const std::string& path);
 // Makes the names in a folder survive a power cut: its new files, and renames into and out of it.

@@ -23,4 +23,8 @@ Json parse_json(std::string_view text, const std::string& path) {
   }
 }
 
+std::string to_line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace usam

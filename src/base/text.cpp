@@ -51,6 +51,15 @@ std::string join_words(const std::vector<std::string>& words, const std::string&
   return joined;
 }
 
+std::string join_some(std::vector<std::string> words, size_t most) {
+  if (words.size() > most) {
+    const std::string rest = fmt::format("{} more", words.size() - most);
+    words.resize(most);
+    words.push_back(rest);
+  }
+  return join_words(words);
+}
+
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts(1);
   for (char c : text) {

@@ -13,6 +13,8 @@ int64_t edit_distance(const std::string& a, const std::string& b);
 std::string nearest_name(const std::string& name, const std::vector<std::string>& names);
 // "a, b and c" or with another last word "a, b or c"; "" for none.
 std::string join_words(const std::vector<std::string>& words, const std::string& last = "and");
+// The first `most` of the words and how many there are beside them: "a, b and 5 more".
+std::string join_some(std::vector<std::string> words, size_t most);
 std::vector<std::string> split(const std::string& text, char separator);
 // Without white space at both ends.
 std::string trimmed(const std::string& text);

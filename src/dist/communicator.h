@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "src/dist/post.h"
+#include "src/dist/activity.h"
 
 namespace usam::dist {
 
@@ -41,7 +41,7 @@ class Communicator {
   // After a failure: which rank is lost and what it was at, in a sentence; "" where all are well. May wait a while.
   virtual std::string diagnosis() { return ""; }
   // What this rank is at, for those who watch it.
-  Post& post() { return post_; }
+  ActivityMonitor& monitor() { return monitor_; }
   // Bytes that this rank has sent to others up to now, each operation counted as a ring of the ranks makes it.
   int64_t sent() const { return sent_; }
   // Counts an operation that takes a buffer of `bytes` bytes `rounds` times around the ring, each rank's share at a
@@ -49,7 +49,7 @@ class Communicator {
   void sends(int64_t bytes, int64_t rounds) { sent_ += rounds * bytes / world() * (world() - 1); }
 
  private:
-  Post post_;
+  ActivityMonitor monitor_;
   std::atomic<int64_t> sent_ = 0;
 };
 

@@ -167,7 +167,7 @@ class Unit {
 
 // Fetches units as they are used, and ahead of it the one that followed last time. What is fetched ahead depends on the
 // order of use alone, which is every rank's.
-class Fleet {
+class UnitScheduler {
  public:
   enum class Pass { kForward, kBackward };
 
@@ -226,18 +226,19 @@ class Edge : public torch::autograd::Function<Edge> {
 };
 
 // Has a block's unit fetched for its forward pass and again for its backward pass, whose gradients then leave.
-class FetchedBlock final : public Around {
+class FetchedBlock final : public BlockWrapper {
  public:
-  FetchedBlock(Unit& unit, Fleet& fleet, const torch::Tensor& anchor) : unit_(unit), fleet_(fleet), anchor_(anchor) {
-    before_backward_ = [this] { fleet_.use(unit_, Fleet::Pass::kBackward); };
+  FetchedBlock(Unit& unit, UnitScheduler& scheduler, const torch::Tensor& anchor)
+      : unit_(unit), scheduler_(scheduler), anchor_(anchor) {
+    before_backward_ = [this] { scheduler_.use(unit_, UnitScheduler::Pass::kBackward); };
     after_backward_ = [this] {
-      if (unit_.is_trained()) fleet_.reduce(unit_);
+      if (unit_.is_trained()) scheduler_.reduce(unit_);
       unit_.release();
     };
   }
 
   torch::Tensor run(const torch::Tensor& x, const Forward& forward) override {
-    fleet_.use(unit_, Fleet::Pass::kForward);
+    scheduler_.use(unit_, UnitScheduler::Pass::kForward);
     const bool goes_back = torch::GradMode::is_enabled() && (unit_.is_trained() || x.requires_grad());
     torch::Tensor out = forward(goes_back ? Edge::apply(x, anchor_, &after_backward_) : x);
     if (goes_back) out = Edge::apply(out, anchor_, &before_backward_);
@@ -247,7 +248,7 @@ class FetchedBlock final : public Around {
 
  private:
   Unit& unit_;
-  Fleet& fleet_;
+  UnitScheduler& scheduler_;
   torch::Tensor anchor_;
   std::function<void()> before_backward_, after_backward_;
 };
@@ -287,7 +288,7 @@ class Fsdp final : public DataParallel {
     root().end_fetch();
   }
   void leave() override {
-    fleet_.rest();
+    scheduler_.rest();
     root().release();
   }
 
@@ -297,8 +298,8 @@ class Fsdp final : public DataParallel {
   }
 
   void finish() override {
-    fleet_.reduce(root());
-    fleet_.end_reduction();
+    scheduler_.reduce(root());
+    scheduler_.end_reduction();
     size_t next = 0;
     each_trained([&](Shard& shard) {
       shard.need_gradient();
@@ -340,12 +341,12 @@ class Fsdp final : public DataParallel {
       if (taken.insert(item.value().unsafeGetTensorImpl()).second)
         parameters.emplace_back(path.empty() ? item.key() : path + "." + item.key(), item.value());
     units_.push_back(std::make_unique<Unit>(parameters, target.device, *ranks_, target.autocast));
-    if (block) block->surround(std::make_shared<FetchedBlock>(*units_.back(), fleet_, anchor_));
+    if (block) block->wrap(std::make_shared<FetchedBlock>(*units_.back(), scheduler_, anchor_));
   }
 
   std::shared_ptr<Communicator> ranks_;
   torch::Tensor anchor_;
-  Fleet fleet_;
+  UnitScheduler scheduler_;
   std::vector<std::unique_ptr<Unit>> units_;  // the root is the last one
 };
 

@@ -40,7 +40,7 @@ class SumHook final : public c10d::CppCommHookInterface<std::shared_ptr<ProcessR
   using CppCommHookInterface::CppCommHookInterface;
   c10::intrusive_ptr<c10::ivalue::Future> runHook(c10d::GradBucket& bucket) override {
     std::vector<torch::Tensor> tensors = {bucket.getBufferRef()};
-    state_->post().comes();
+    state_->monitor().comes();
     state_->sends(static_cast<int64_t>(tensors[0].nbytes()), 2);
     return state_->group()->allreduce(tensors)->getFuture();
   }
@@ -66,7 +66,7 @@ class Buckets final : public GradientSum {
 
   void expect_last_backward() override { reducer_->prepare_for_backward({}); }
   // The backward pass has waited for the last bucket, with whose departure its own work was done.
-  void finish() override { ranks_->post().waited_for(ranks_->post().view().stood); }
+  void finish() override { ranks_->monitor().waited_for(ranks_->monitor().view().stood); }
 
   int64_t held_bytes() const override { return bytes_; }
 

@@ -22,7 +22,7 @@ void write(c10d::Store& board, const std::string& key, const std::string& text) 
   board.set(key, std::vector<uint8_t>(text.begin(), text.end()));
 }
 
-double seconds(Post::Clock::duration time) {
+double seconds(ActivityMonitor::Clock::duration time) {
   return std::chrono::duration<double>(time).count();
 }
 
@@ -40,7 +40,7 @@ std::string last_at(const std::vector<int64_t>& ranks, const std::string& at) {
 
 std::string dump(const Heartbeat::Loss& loss) {
   const Json json = {{"ranks", loss.ranks}, {"sentence", loss.sentence}, {"table", loss.table}, {"hangs", loss.hangs}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return to_line(json);
 }
 
 Heartbeat::Loss parse_loss(const std::string& text) {
@@ -65,12 +65,13 @@ struct Heartbeat::Sign {
   std::string dump(int64_t beat) const {
     const Json json = {{"beat", beat},   {"operations", operations}, {"waits", waits}, {"left", left},
                        {"stood", stood}, {"limit", limit},           {"at", at}};
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return to_line(json);
   }
 };
 
-Heartbeat::Heartbeat(c10::intrusive_ptr<c10d::Store> board, Seat seat, const Post& post, const Patience& patience)
-    : board_(std::move(board)), seat_(std::move(seat)), post_(post), patience_(patience) {
+Heartbeat::Heartbeat(c10::intrusive_ptr<c10d::Store> board, Seat seat, const ActivityMonitor& monitor,
+                     const Patience& patience)
+    : board_(std::move(board)), seat_(std::move(seat)), monitor_(monitor), patience_(patience) {
   beat_ = patience_.for_signs / 10;
   for (int64_t rank = 0; rank < seat_.world; ++rank) keys_.push_back("rank/" + std::to_string(rank));
   round(false);
@@ -91,7 +92,7 @@ Heartbeat::~Heartbeat() {
     is_well = !loss_;
   }
   if (is_well) try {
-      const Post::View mine = post_.view();
+      const ActivityMonitor::View mine = monitor_.view();
       const Sign sign = {mine.operations, false, true, 0, 0, mine.activity.text()};
       write(*board_, keys_[static_cast<size_t>(seat_.rank)], sign.dump(beats_));
     } catch (const std::exception&) {  // nobody is left to read it
@@ -140,7 +141,7 @@ void Heartbeat::guard() {
 }
 
 void Heartbeat::round(bool asked) {
-  const Post::View mine = post_.view();
+  const ActivityMonitor::View mine = monitor_.view();
   const Sign sign = {mine.operations,     mine.waits, false, seconds(mine.stood), seconds(limit(mine.activity)),
                      mine.activity.text()};
   write(*board_, keys_[static_cast<size_t>(seat_.rank)], sign.dump(++beats_));
@@ -174,7 +175,7 @@ std::vector<std::string> Heartbeat::read_all() {
 void Heartbeat::watch_next(const std::string& sign) {
   const int64_t next = (seat_.rank + 1) % seat_.world;
   if (Sign::parse(sign).left) {
-    const Post::View mine = post_.view();
+    const ActivityMonitor::View mine = monitor_.view();
     if (mine.waits && mine.stood >= patience_.for_signs) publish(left(next, sign));
     return;
   }
@@ -204,7 +205,7 @@ void Heartbeat::watch_all() {
   if (!still.empty()) publish(lost(still, patience_.for_signs / 2, signs));
 }
 
-void Heartbeat::judge_standing(const Post::View& mine) {
+void Heartbeat::judge_standing(const ActivityMonitor::View& mine) {
   const auto signs = read_all();
   std::vector<Sign> all;
   for (const std::string& sign : signs) all.push_back(Sign::parse(sign));
@@ -308,7 +309,7 @@ const std::string& Heartbeat::tell() {
   if (first == seat_.rank && !loss_->table.empty()) log::error("{}", loss_->table);
   message_ = loss_->sentence;
   if (!is_lost(seat_.rank))
-    message_ += fmt::format(" Rank {} was at {} and cannot go on.", seat_.rank, post_.view().activity.text());
+    message_ += fmt::format(" Rank {} was at {} and cannot go on.", seat_.rank, monitor_.view().activity.text());
   return message_;
 }
 

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "src/dist/post.h"
+#include "src/dist/activity.h"
 
 namespace usam::dist {
 
@@ -50,7 +50,7 @@ class Heartbeat {
   };
 
   // Signs are renewed ten times within Patience::for_signs. `board` belongs to this Heartbeat alone.
-  Heartbeat(c10::intrusive_ptr<c10d::Store> board, Seat seat, const Post& post, const Patience& patience);
+  Heartbeat(c10::intrusive_ptr<c10d::Store> board, Seat seat, const ActivityMonitor& monitor, const Patience& patience);
   ~Heartbeat();  // leaves, which the others can tell from dying
   Heartbeat(const Heartbeat&) = delete;
   Heartbeat& operator=(const Heartbeat&) = delete;
@@ -62,15 +62,15 @@ class Heartbeat {
 
  private:
   struct Sign;
-  using Clock = Post::Clock;
+  using Clock = ActivityMonitor::Clock;
 
-  void speak();                                 // the thread that uses the board
-  void guard();                                 // the thread that ends a process that hangs
-  void round(bool asked);                       // renews this rank's sign, and looks at the others'
-  void watch_next(const std::string& sign);     // is the next rank lost, or has it left although this one waits?
-  std::vector<std::string> read_all();          // every rank's sign
-  void watch_all();                             // this rank's operation failed: who is it?
-  void judge_standing(const Post::View& mine);  // this rank has stood for long: for want of whom?
+  void speak();                              // the thread that uses the board
+  void guard();                              // the thread that ends a process that hangs
+  void round(bool asked);                    // renews this rank's sign, and looks at the others'
+  void watch_next(const std::string& sign);  // is the next rank lost, or has it left although this one waits?
+  std::vector<std::string> read_all();       // every rank's sign
+  void watch_all();                          // this rank's operation failed: who is it?
+  void judge_standing(const ActivityMonitor::View& mine);  // this rank has stood for long: for want of whom?
   bool is_still(int64_t rank, const std::string& sign, Clock::duration patience);
   void publish(const Loss& loss);  // tells all ranks, unless another one was first
   void note(Loss loss);            // keeps the first one
@@ -84,7 +84,7 @@ class Heartbeat {
 
   c10::intrusive_ptr<c10d::Store> board_;
   Seat seat_;
-  const Post& post_;
+  const ActivityMonitor& monitor_;
   Patience patience_;
   Clock::duration beat_;
   std::vector<std::string> keys_;  // of the ranks' signs

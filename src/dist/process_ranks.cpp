@@ -28,17 +28,17 @@ class Operation final : public Pending {
  public:
   // `start` gives c10d's work.
   template <class Start>
-  Operation(Post& post, Start start) : post_(post) {
-    post.comes();
+  Operation(ActivityMonitor& monitor, Start start) : monitor_(monitor) {
+    monitor.comes();
     work_ = start();
   }
   void wait() override {
-    const Wait wait(post_);
+    const Wait wait(monitor_);
     work_->wait();
   }
 
  private:
-  Post& post_;
+  ActivityMonitor& monitor_;
   c10::intrusive_ptr<c10d::Work> work_;
 };
 
@@ -143,7 +143,7 @@ ProcessRanks::ProcessRanks(const Launch& launch, const Patience& patience) : ran
   heartbeat_ = std::make_unique<Heartbeat>(
       c10::make_intrusive<c10d::PrefixStore>("heartbeat/", meeting_point(launch, patience.for_signs, false)),
       Seat{rank_, world_, launch.agent_serves ? fmt::format("torchrun at {}:{}", launch.host, launch.port) : ""},
-      post(), patience);
+      monitor(), patience);
   barrier();  // rank 0 may serve the store: it must not be done before the others have connected
 }
 
@@ -155,7 +155,7 @@ void ProcessRanks::all_reduce(torch::Tensor& tensor) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> dense = {tensor.detach().contiguous()};
   sends(static_cast<int64_t>(tensor.nbytes()), 2);
-  Operation(post(), [&] { return backend_of(tensor)->allreduce(dense); }).wait();
+  Operation(monitor(), [&] { return backend_of(tensor)->allreduce(dense); }).wait();
   if (dense[0].data_ptr() != tensor.data_ptr()) tensor.copy_(dense[0]);
 }
 
@@ -165,7 +165,7 @@ void ProcessRanks::broadcast(torch::Tensor& tensor, int64_t root) {
   c10d::BroadcastOptions options;
   options.rootRank = root;
   sends(static_cast<int64_t>(tensor.nbytes()), 1);
-  Operation(post(), [&] { return backend_of(tensor)->broadcast(dense, options); }).wait();
+  Operation(monitor(), [&] { return backend_of(tensor)->broadcast(dense, options); }).wait();
   if (dense[0].data_ptr() != tensor.data_ptr()) tensor.copy_(dense[0]);
 }
 
@@ -175,7 +175,7 @@ std::vector<torch::Tensor> ProcessRanks::all_gather(const torch::Tensor& tensor)
   std::vector<std::vector<torch::Tensor>> all(1);
   for (int64_t rank = 0; rank < world_; ++rank) all[0].push_back(torch::empty_like(mine[0]));
   sends(static_cast<int64_t>(tensor.nbytes()) * world_, 1);
-  Operation(post(), [&] { return backend_of(tensor)->allgather(all, mine); }).wait();
+  Operation(monitor(), [&] { return backend_of(tensor)->allgather(all, mine); }).wait();
   return all[0];
 }
 
@@ -183,17 +183,17 @@ std::unique_ptr<Pending> ProcessRanks::start_gather(torch::Tensor& all, const to
   torch::NoGradGuard no_grad;
   torch::Tensor from = mine.detach();
   sends(static_cast<int64_t>(all.nbytes()), 1);
-  return std::make_unique<Operation>(post(), [&] { return backend_of(all)->_allgather_base(all, from); });
+  return std::make_unique<Operation>(monitor(), [&] { return backend_of(all)->_allgather_base(all, from); });
 }
 
 std::unique_ptr<Pending> ProcessRanks::start_scatter_sum(torch::Tensor& mine, torch::Tensor& all) {
   torch::NoGradGuard no_grad;
   sends(static_cast<int64_t>(all.nbytes()), 1);
-  return std::make_unique<Operation>(post(), [&] { return backend_of(all)->_reduce_scatter_base(mine, all); });
+  return std::make_unique<Operation>(monitor(), [&] { return backend_of(all)->_reduce_scatter_base(mine, all); });
 }
 
 void ProcessRanks::barrier() {
-  Operation(post(), [&] { return group_->getBackend(c10::kCPU)->barrier(); }).wait();
+  Operation(monitor(), [&] { return group_->getBackend(c10::kCPU)->barrier(); }).wait();
 }
 
 std::shared_ptr<Communicator> connect(const Launch& launch, const Patience& patience) {

@@ -40,22 +40,14 @@ Names missing_from(const std::map<std::string, const Hypothesis*>& others, const
   return missing;
 }
 
-std::string list_of(Names names) {
-  const size_t count = names.size();
-  if (count <= kMostNamed) return join_words(names);
-  names.resize(kMostNamed);
-  names.push_back(fmt::format("{} more", count - kMostNamed));
-  return join_words(names);
-}
-
 // `against` in the order of the hypotheses.
 Hypotheses paired(const Hypotheses& hypotheses, const Hypotheses& against) {
   const auto ours = by_name(hypotheses), theirs = by_name(against);
   std::string problem;
   if (const Names lack = missing_from(theirs, hypotheses); !lack.empty())
-    problem = fmt::format(" The second lacks {}.", list_of(lack));
+    problem = fmt::format(" The second lacks {}.", join_some(lack, kMostNamed));
   if (const Names lack = missing_from(ours, against); !lack.empty())
-    problem += fmt::format(" The first lacks {}.", list_of(lack));
+    problem += fmt::format(" The first lacks {}.", join_some(lack, kMostNamed));
   if (!problem.empty()) user_error("A comparison needs two files with the same keys.{}", problem);
   Hypotheses result;
   for (const Hypothesis& h : hypotheses) {

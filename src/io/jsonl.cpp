@@ -10,7 +10,6 @@
 
 #include "src/base/error.h"
 #include "src/base/fs.h"
-#include "src/io/atomic_file.h"
 
 namespace usam::io {
 namespace {
@@ -47,20 +46,20 @@ JsonLinesWriter::~JsonLinesWriter() {
 }
 
 void JsonLinesWriter::write(const Json& row) {
-  pending_ += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  pending_ += to_line(row) + "\n";
   write_pending();
 }
 
 void JsonLinesWriter::sync() {
   write_pending();
-  if (fsync(descriptor_) != 0) user_error("{}: cannot sync the file: {}", path_, std::strerror(errno));
+  if (fsync(descriptor_) != 0) user_error("Cannot sync '{}' to the disk: {}.", path_, std::strerror(errno));
 }
 
 void JsonLinesWriter::write_pending() {
   while (!pending_.empty()) {
     const ssize_t written = ::write(descriptor_, pending_.data(), pending_.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) user_error("{}: cannot write the file: {}", path_, std::strerror(errno));
+    if (written < 0) user_error("Cannot write '{}': {}.", path_, std::strerror(errno));
     pending_.erase(0, static_cast<size_t>(written));
   }
 }

@@ -12,8 +12,8 @@
 #include <unordered_map>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/base/json.h"
-#include "src/io/atomic_file.h"
 #include "src/io/safetensors_header.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors is little-endian and is mapped as it is");
@@ -178,11 +178,11 @@ void write_safetensors(const std::string& path, const NamedTensors& tensors, con
   const std::string header = header_text(path, order, metadata);
   const uint64_t length = header.size();
   AtomicFile file(path);
-  file.write(&length, sizeof length);
+  file.write({reinterpret_cast<const char*>(&length), sizeof length});
   file.write(header);
   for (const auto* entry : order) {
     const auto on_host = entry->second.detach().to(torch::kCPU).resolve_neg().contiguous();  // one at a time
-    file.write(on_host.data_ptr(), on_host.nbytes());
+    file.write({static_cast<const char*>(on_host.data_ptr()), on_host.nbytes()});
   }
   file.commit();
 }

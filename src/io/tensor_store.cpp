@@ -206,7 +206,7 @@ void TensorStore::write(const std::string& path) {
   is_writing_ = false;
   idle_.notify_all();
   if (reason.empty()) return;
-  if (!is_closed_) log::warn("{}. The cache takes nothing more; training goes on without it", reason);
+  if (!is_closed_) log::warn("{} The cache takes nothing more; training goes on without it.", reason);
   is_closed_ = true;
   collected_.clear();
   collected_bytes_ = 0;

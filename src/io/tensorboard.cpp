@@ -85,7 +85,7 @@ EventWriter::EventWriter(const std::string& folder, int64_t first_step) {
   std::filesystem::create_directories(folder, failed);
   path_ = (std::filesystem::path(folder) / file_name()).string();
   descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) user_error("{}: cannot create the file: {}", path_, std::strerror(errno));
+  if (descriptor_ < 0) user_error("Cannot write '{}': {}.", path_, std::strerror(errno));
   add(event(first_step).bytes(3, "brain.Event:2").str());
   if (first_step > 0) add(event(first_step).message(7, Message().varint(1, 1)).str());  // SessionLog START
   flush();
@@ -145,7 +145,7 @@ void EventWriter::flush() {
     if (written < 0) {
       const int error = errno;
       pending_.erase(0, done);  // a later flush goes on where this one stopped
-      user_error("{}: cannot write the file: {}", path_, std::strerror(error));
+      user_error("Cannot write '{}': {}.", path_, std::strerror(error));
     }
     done += static_cast<size_t>(written);
   }

@@ -61,7 +61,7 @@ class Draws {
 
 // A block's forward pass, and what it found.
 struct Pass : torch::CustomClassHolder {
-  Pass(Around::Forward f, torch::Device on)
+  Pass(BlockWrapper::Forward f, torch::Device on)
       : forward(std::move(f)),
         device(on),
         draws(on),
@@ -80,7 +80,7 @@ struct Pass : torch::CustomClassHolder {
     return y;
   }
 
-  Around::Forward forward;
+  BlockWrapper::Forward forward;
   torch::Device device;
   Draws draws;
   bool has_autocast;
@@ -120,7 +120,7 @@ class Recomputed : public torch::autograd::Function<Recomputed> {
 
 }  // namespace
 
-class RecomputedBlock final : public Around {
+class RecomputedBlock final : public BlockWrapper {
  public:
   explicit RecomputedBlock(const Block& block) {
     for (const auto& parameter : block.parameters())
@@ -148,7 +148,7 @@ RecomputedBlocks::RecomputedBlocks(torch::nn::Module& module) {
     auto* block = dynamic_cast<Block*>(item.value().get());
     if (!block) continue;
     blocks_.push_back(std::make_shared<RecomputedBlock>(*block));
-    block->surround(blocks_.back());
+    block->wrap(blocks_.back());
   }
 }
 

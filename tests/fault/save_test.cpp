@@ -176,13 +176,13 @@ TEST_F(Disk, BrokenAtTheRename) {
 TEST_F(Disk, FullAtAWrite) {
   const std::string file = ".checkpoint-4.partial/optimizer.safetensors";
   expect_lost_one(injected("write", "error=ENOSPC:when=2", file + ".partial-$$"),
-                  "DIR/run/" + file + ": cannot write the file: No space left on device");
+                  "Cannot write 'DIR/run/" + file + "': No space left on device");
 }
 
 TEST_F(Disk, FullAtTheClose) {
   const std::string file = ".checkpoint-4.partial/model.safetensors";
   expect_lost_one(injected("close", "error=ENOSPC", file + ".partial-$$"),
-                  "DIR/run/" + file + ": cannot close the file: No space left on device");
+                  "Cannot write 'DIR/run/" + file + "': No space left on device");
 }
 
 TEST_F(Disk, FullAtTheCloseOfTheManifest) {
@@ -196,8 +196,9 @@ TEST_F(Disk, FullToTheEndEndsTheRun) {
   const std::string limit = "\"trap '' XFSZ; ulimit -f 64; exec ";
   const Ended ended = run("env OMP_NUM_THREADS=1 sh -c", limit + saving("run") + "\"");
   EXPECT_EQ(ended.code, 1);
-  EXPECT_NE(ended.errors.find("Checkpoint 2 could not be written: DIR/run/.checkpoint-2.partial/model.safetensors: "
-                              "cannot write the file: File too large. There is no earlier one; training goes on.\n"),
+  EXPECT_NE(ended.errors.find(
+                "Checkpoint 2 could not be written: Cannot write 'DIR/run/.checkpoint-2.partial/model.safetensors': "
+                "File too large. There is no earlier one; training goes on.\n"),
             std::string::npos)
       << ended.errors;
   EXPECT_NE(ended.errors.find("usam failed: Checkpoint 16 could not be written: "), std::string::npos) << ended.errors;

@@ -28,7 +28,7 @@ int tokens(const std::string& tokenizer_folder, std::istream& in, std::ostream& 
                          {"decoded", tokenizer->decode(ids, SpecialText::kKept)},
                          {"decoded_skip_special", tokenizer->decode(ids)}};
     // Flushed line by line: whoever talks to this program through pipes waits for the answer.
-    out << answer.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl;
+    out << to_line(answer) << std::endl;
   }
   return 0;
 }

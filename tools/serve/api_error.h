@@ -30,7 +30,4 @@ template <class... Args>
   throw ApiError(400, fmt::format(format, std::forward<Args>(args)...), param);
 }
 
-// JSON as it is sent: bytes that are not UTF-8 become U+FFFD.
-std::string to_text(const Json& json);
-
 }  // namespace usam::serve

@@ -169,7 +169,7 @@ class ChatCompletions final : public Endpoint {
     }
     json["usage"] = usage(told);
     if (asked.explains) json["explain"] = told.explained;
-    return {to_text(json), "application/json"};
+    return {to_line(json), "application/json"};
   }
 
   std::vector<Json> begin() const override { return {chunk({{"role", "assistant"}, {"content", ""}}, nullptr)}; }

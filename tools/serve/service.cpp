@@ -46,7 +46,7 @@ void send(Response& response, const ApiError& error) {
   response.status = error.status();
   if (error.status() == 429) response.set_header("Retry-After", "1");
   if (Connection::current().must_close) response.set_header("Connection", "close");
-  response.set_content(to_text(error.to_json()), "application/json");
+  response.set_content(to_line(error.to_json()), "application/json");
 }
 
 // What the library refuses by itself.
@@ -56,7 +56,7 @@ void explain_status(const Request&, Response& response) {
   const std::string message = response.status == 414   ? "The address is longer than 8192 bytes."
                               : response.status == 413 ? "The body is too large."
                                                        : "This is not a request that can be understood.";
-  response.set_content(to_text(ApiError(response.status, message).to_json()), "application/json");
+  response.set_content(to_line(ApiError(response.status, message).to_json()), "application/json");
 }
 
 // Of the first line: torch's errors carry more.
@@ -105,13 +105,13 @@ void Service::mount(HttpServer& server) {
   server.Get("/", [](const Request&, Response& response) { response.set_content(page(), "text/html; charset=utf-8"); });
   server.Get("/health", [this](const Request&, Response& response) {
     response.status = is_stopping_ ? 503 : 200;
-    response.set_content(to_text(health()), "application/json");
+    response.set_content(to_line(health()), "application/json");
   });
   server.Get("/metrics", [this](const Request&, Response& response) {
     response.set_content(counters_.text(gate_.waiting()), "text/plain; version=0.0.4; charset=utf-8");
   });
   server.Get("/v1/models", [this](const Request&, Response& response) {
-    response.set_content(to_text(models()), "application/json");
+    response.set_content(to_line(models()), "application/json");
   });
   const auto post = [&](const char* path, MakeEndpoint make) {
     server.Post(path, [this, make](const Request& request, Response& response, const httplib::ContentReader& reader) {
@@ -243,7 +243,7 @@ Json Service::explain(Turn& turn, const std::string& answer) {
 bool Service::stream(Turn& turn, httplib::DataSink& sink) {
   const auto send_all = [&](const std::vector<Json>& events) {
     for (const auto& one : events) {
-      const auto text = event(to_text(one));
+      const auto text = event(to_line(one));
       if (!sink.write(text.data(), text.size())) throw ClientGone();
     }
   };
@@ -268,7 +268,7 @@ bool Service::stream(Turn& turn, httplib::DataSink& sink) {
   } catch (const std::exception& e) {
     const auto error = to_api_error(turn, e);
     turn.status = error.status();
-    const auto text = event(to_text(error.to_json()));
+    const auto text = event(to_line(error.to_json()));
     sink.write(text.data(), text.size());
   }
   sink.done();

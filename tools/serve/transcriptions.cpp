@@ -96,7 +96,7 @@ class Transcriptions final : public Endpoint {
               {"log_prob", told.hypotheses.front().log_prob}};
     json["usage"] = usage(told);
     if (asked.explains) json["explain"] = told.explained;
-    return {to_text(json), "application/json"};
+    return {to_line(json), "application/json"};
   }
 
   std::vector<Json> begin() const override { return {}; }

@@ -64,7 +64,7 @@ BlockImpl::BlockImpl(const Sizes& s, const Family& family, int64_t layer)
 }
 
 torch::Tensor BlockImpl::forward(const torch::Tensor& x_BTD, const Pass& pass) {
-  return within(x_BTD, [this, pass](const torch::Tensor& in_BTD) {
+  return wrapped(x_BTD, [this, pass](const torch::Tensor& in_BTD) {
     const auto [attended_BTD, normed_BTD] =
         post_attention_layernorm_->add(in_BTD, self_attn_(input_layernorm_(in_BTD), pass));
     return attended_BTD + mlp_(normed_BTD);

@@ -27,7 +27,7 @@ torch::Tensor MertLayerImpl::feed_forward(const torch::Tensor& x_BTD) {
 }
 
 torch::Tensor MertLayerImpl::forward(const torch::Tensor& x_BTD, const torch::Tensor& key_mask_B11T) {
-  return within(x_BTD, [this, key_mask_B11T](const torch::Tensor& in_BTD) {
+  return wrapped(x_BTD, [this, key_mask_B11T](const torch::Tensor& in_BTD) {
     if (pre_norm_) {
       const auto attended_BTD = in_BTD + attention_(layer_norm_(in_BTD), key_mask_B11T);
       return attended_BTD + feed_forward(final_layer_norm_(attended_BTD));

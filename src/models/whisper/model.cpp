@@ -34,7 +34,7 @@ WhisperLayerImpl::WhisperLayerImpl(const WhisperSizes& sizes) {
 }
 
 torch::Tensor WhisperLayerImpl::forward(const torch::Tensor& x_BTD, const torch::Tensor& key_mask_B11T) {
-  return within(x_BTD, [this, key_mask_B11T](const torch::Tensor& in_BTD) {
+  return wrapped(x_BTD, [this, key_mask_B11T](const torch::Tensor& in_BTD) {
     const auto attended_BTD = in_BTD + self_attn_(self_attn_layer_norm_(in_BTD), key_mask_B11T);
     return attended_BTD + fc2_(nn::gelu(fc1_(final_layer_norm_(attended_BTD))));
   });

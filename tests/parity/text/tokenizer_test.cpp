@@ -18,8 +18,7 @@ class Differences {
     if (expected == got) return;
     if (count_++ == 0) {
       first_ << what << " of " << line.value("text", line["ids"].dump()).substr(0, 300) << "\n expected "
-             << Json(expected).dump().substr(0, 1000) << "\n got      "
-             << Json(got).dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 1000);
+             << Json(expected).dump().substr(0, 1000) << "\n got      " << to_line(Json(got)).substr(0, 1000);
     }
   }
   int count() const { return count_; }

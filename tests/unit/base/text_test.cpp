@@ -34,6 +34,8 @@ TEST(Text, JoinSplitTrim) {
   EXPECT_EQ(join_words({"a"}), "a");
   EXPECT_EQ(join_words({"a", "b", "c"}), "a, b and c");
   EXPECT_EQ(join_words({"a", "b"}, "or"), "a or b");
+  EXPECT_EQ(join_some({"a", "b"}, 2), "a and b");
+  EXPECT_EQ(join_some({"a", "b", "c", "d"}, 2), "a, b and 2 more");
   EXPECT_EQ(split("a..b", '.'), (std::vector<std::string>{"a", "", "b"}));
   EXPECT_EQ(split("", '.'), std::vector<std::string>{""});
   EXPECT_EQ(trimmed(" \t a b\n"), "a b");

@@ -24,7 +24,7 @@ struct LayerImpl : Block {
     scale = register_parameter("scale", torch::full({}, 0.7));
   }
   torch::Tensor forward(const torch::Tensor& x_BD) {
-    return within(x_BD, [&](const torch::Tensor& y_BD) { return y_BD + scale * out(in(y_BD).tanh()); });
+    return wrapped(x_BD, [&](const torch::Tensor& y_BD) { return y_BD + scale * out(in(y_BD).tanh()); });
   }
 };
 TORCH_MODULE(Layer);

@@ -12,13 +12,13 @@ using namespace std::chrono_literals;
 
 // So many ranks in one process.
 struct Watched {
-  explicit Watched(int64_t world, const Patience& patience = {500ms, 1s}) : posts(static_cast<size_t>(world)) {
+  explicit Watched(int64_t world, const Patience& patience = {500ms, 1s}) : monitors(static_cast<size_t>(world)) {
     const auto board = c10::make_intrusive<c10d::HashStore>();
     for (int64_t rank = 0; rank < world; ++rank)
       beats.push_back(
-          std::make_unique<Heartbeat>(board, Seat{rank, world, ""}, posts[static_cast<size_t>(rank)], patience));
+          std::make_unique<Heartbeat>(board, Seat{rank, world, ""}, monitors[static_cast<size_t>(rank)], patience));
   }
-  std::vector<Post> posts;
+  std::vector<ActivityMonitor> monitors;
   std::vector<std::unique_ptr<Heartbeat>> beats;
 };
 
@@ -29,15 +29,15 @@ class HeartbeatTest : public testing::Test {
 
 TEST_F(HeartbeatTest, RanksThatMoveOrMayBeSlowAreWell) {
   Watched run(2);
-  run.posts[0].comes();                      // waits for the other one,
-  run.posts[1].at({3, "saving", {}, 1000});  // which says that it takes long
+  run.monitors[0].comes();                      // waits for the other one,
+  run.monitors[1].at({3, "saving", {}, 1000});  // which says that it takes long
   std::this_thread::sleep_for(1500ms);
   EXPECT_EQ(run.beats[0]->diagnosis(), "");
 }
 
 TEST_F(HeartbeatTest, ARankForWhichNobodyWaitsDoesNotHang) {
   Watched run(2);
-  for (Post& post : run.posts) post.at({3, "evaluation", {"a"}});
+  for (ActivityMonitor& monitor : run.monitors) monitor.at({3, "evaluation", {"a"}});
   std::this_thread::sleep_for(1500ms);
   EXPECT_EQ(run.beats[1]->diagnosis(), "");
 }
@@ -45,8 +45,8 @@ TEST_F(HeartbeatTest, ARankForWhichNobodyWaitsDoesNotHang) {
 TEST_F(HeartbeatTest, OneThatDoesNotComeHangs) {
   const auto hang = [] {
     Watched run(3);
-    run.posts[0].comes();
-    for (const size_t rank : {1U, 2U}) run.posts[rank].at({7, "data", {"k" + std::to_string(rank)}});
+    run.monitors[0].comes();
+    for (const size_t rank : {1U, 2U}) run.monitors[rank].at({7, "data", {"k" + std::to_string(rank)}});
     std::this_thread::sleep_for(20s);
   };
   EXPECT_EXIT(hang(), testing::ExitedWithCode(1),
@@ -57,7 +57,7 @@ TEST_F(HeartbeatTest, OneThatDoesNotComeHangs) {
 TEST_F(HeartbeatTest, AnOperationThatDoesNotEnd) {
   const auto hang = [] {
     Watched run(2);
-    for (Post& post : run.posts) post.comes();
+    for (ActivityMonitor& monitor : run.monitors) monitor.comes();
     std::this_thread::sleep_for(20s);
   };
   EXPECT_EXIT(hang(), testing::ExitedWithCode(1),
@@ -68,9 +68,9 @@ TEST_F(HeartbeatTest, AnOperationThatDoesNotEnd) {
 TEST_F(HeartbeatTest, OneThatLeftIsNamedToThoseThatStillWait) {
   const auto leave = [] {
     Watched run(2, {1min, 1s});
-    run.posts[0].at({5, "backward", {}});
+    run.monitors[0].at({5, "backward", {}});
     run.beats[0].reset();
-    run.posts[1].comes();
+    run.monitors[1].comes();
     std::this_thread::sleep_for(20s);
   };
   EXPECT_EXIT(leave(), testing::ExitedWithCode(1),

@@ -72,7 +72,7 @@ TEST(JsonLines, NamesAPathThatItCannotOpen) {
             path + ": cannot open the file: No such file or directory");
   JsonLinesWriter full("/dev/full");
   for (const auto& write : std::vector<std::function<void()>>{[&] { full.write({{"a", 1}}); }, [&] { full.sync(); }})
-    EXPECT_EQ(test::message_of(write), "/dev/full: cannot write the file: No space left on device");
+    EXPECT_EQ(test::message_of(write), "Cannot write '/dev/full': No space left on device.");
 }
 
 bool until_two(const Json& row) {

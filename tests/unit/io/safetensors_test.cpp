@@ -276,12 +276,11 @@ TEST(Safetensors, AFailedWriteLeavesWhatWasThere) {
   {
     FullDisk full(4096);
     EXPECT_EQ(message_of([&] { write_safetensors(path, {{"x", torch::zeros({100000})}}); }),
-              path + ": cannot write the file: File too large");
+              "Cannot write '" + path + "': File too large.");
   }
   EXPECT_EQ(SafetensorsFile(path).get("x").sum().item<float>(), 3);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);  // no leftovers
-  EXPECT_EQ(message_of([&] { write_safetensors(path + "/b", {}); }),
-            path + "/b: cannot create the file: Not a directory");
+  EXPECT_EQ(message_of([&] { write_safetensors(path + "/b", {}); }), "Cannot write '" + path + "/b': Not a directory.");
 }
 
 TEST(Safetensors, TheWriterRefusesWhatTheFormatCannotHold) {

@@ -18,7 +18,7 @@ class WideBlock : public Block {
     register_module("down", down);
   }
   torch::Tensor forward(const torch::Tensor& x_BD, const torch::Tensor& mask_B1) {
-    return within(x_BD, [this, mask_B1](const torch::Tensor& in_BD) {
+    return wrapped(x_BD, [this, mask_B1](const torch::Tensor& in_BD) {
       ++runs;
       return in_BD + down(torch::dropout(up(in_BD).tanh(), 0.3, true)) * mask_B1;
     });
@@ -122,14 +122,14 @@ TEST(Recompute, AutocastIsThatOfTheForwardPass) {
 }
 
 TEST(Recompute, WhatIsAroundABlockStaysAround) {
-  struct Doubles : Around {
+  struct Doubles : BlockWrapper {
     torch::Tensor run(const torch::Tensor& x, const Forward& forward) override { return 2 * forward(x / 2); }
   };
   std::vector<std::vector<torch::Tensor>> results;
   for (bool recomputes : {false, true}) {
     Net net;
     if (recomputes) recompute(net, 6);
-    for (const auto& block : net.blocks) block->surround(std::make_shared<Doubles>());
+    for (const auto& block : net.blocks) block->wrap(std::make_shared<Doubles>());
     results.push_back(net.gradients(true));
   }
   expect_equal(results[0], results[1]);

@@ -158,7 +158,7 @@ TEST_F(Saves, AFullDiskHoldsLinesBack) {
   const std::string problem = recorder.flush();
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
-  EXPECT_EQ(problem, metrics + ": cannot write the file: File too large");
+  EXPECT_EQ(problem, "Cannot write '" + metrics + "': File too large.");
   EXPECT_EQ(std::filesystem::file_size(metrics), 16u);
   recorder.step(record);
   EXPECT_EQ(recorder.flush(), "");

@@ -130,9 +130,8 @@ TEST_F(SaverTest, AFailureOfOneRankIsEveryRanks) {
     saver.start(parts_of(rank, 9));
     EXPECT_EQ(saver.wait()->path, run() + "/checkpoint-9");
   });
-  EXPECT_EQ(problems[0], "Checkpoint 6 could not be written: rank 1: " + in_the_way +
-                             ": cannot rename the file: Is a directory. " + run() +
-                             "/checkpoint-3 stays the newest one");
+  EXPECT_EQ(problems[0], "Checkpoint 6 could not be written: rank 1: Cannot write '" + in_the_way +
+                             "': Is a directory. " + run() + "/checkpoint-3 stays the newest one");
   EXPECT_EQ(problems[1], problems[0]);
   EXPECT_EQ(test::names_in(run()), (std::vector<std::string>{"checkpoint-3", "checkpoint-9", "last"}));
 }
@@ -152,9 +151,9 @@ TEST_F(SaverTest, AWholeCheckpointIsNotOverwritten) {
 TEST_F(SaverTest, WhatSpeaksAgainstItBeforeIsAFailure) {
   const auto alone = dist::single_rank();
   Saver saver(run(), {}, false, alone);
-  saver.start(parts_of(*alone, 3), "metrics.jsonl: cannot write the file: No space left on device");
+  saver.start(parts_of(*alone, 3), "Cannot write 'metrics.jsonl': No space left on device.");
   EXPECT_EQ(saver.wait()->problem,
-            "Checkpoint 3 could not be written: metrics.jsonl: cannot write the file: No space left on device. There "
+            "Checkpoint 3 could not be written: Cannot write 'metrics.jsonl': No space left on device. There "
             "is no earlier one");
   EXPECT_TRUE(test::names_in(run()).empty());
 }

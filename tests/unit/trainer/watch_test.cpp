@@ -13,8 +13,8 @@ TEST(RankFile, SaysWhatTheRankIsAt) {
   const test::TemporaryFolder folder;
   const auto ranks = dist::single_rank();
   const std::string path = folder.path() / "ranks/rank-0.json";
-  ranks->post().at({7, "forward", {"a", "b"}});
-  ranks->post().comes();
+  ranks->monitor().at({7, "forward", {"a", "b"}});
+  ranks->monitor().comes();
   {
     const RankFile file(folder.path(), *ranks, torch::kCPU);
   }
@@ -38,7 +38,7 @@ TEST(RankFile, IsRewrittenWhileTheMainThreadStands) {
   const test::TemporaryFolder folder;
   const auto ranks = dist::single_rank();
   const RankFile file(folder.path(), *ranks, torch::kCPU, std::chrono::milliseconds(10));
-  ranks->post().at({7, "data", {"slow"}});
+  ranks->monitor().at({7, "data", {"slow"}});
   const std::string path = folder.path() / "ranks/rank-0.json";
   for (int i = 0; i < 500; ++i) {
     if (std::filesystem::exists(path) && Json::parse(read_file(path)).at("phase") == "data") return;

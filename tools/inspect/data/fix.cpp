@@ -10,8 +10,8 @@
 #include <optional>
 
 #include "src/base/error.h"
+#include "src/base/fs.h"
 #include "src/base/json.h"
-#include "src/io/atomic_file.h"
 #include "src/text/lettering.h"
 #include "tools/inspect/data/report.h"
 
@@ -20,8 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void write_line(io::AtomicFile& file, const Json& line) {
-  file.write(line.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n');
+void write_line(AtomicFile& file, const Json& line) {
+  file.write(to_line(line) + '\n');
 }
 
 // The given lines of a text file, compressed or not; without those that cannot be read.
@@ -84,7 +84,7 @@ Json json_of(const data::Row& row, const fs::path& folder, double seconds, const
   return json;
 }
 
-void write_refused(const Scan& scan, io::AtomicFile& rejects) {
+void write_refused(const Scan& scan, AtomicFile& rejects) {
   std::map<std::string, std::map<int64_t, std::string>> by_file;
   for (const auto& problem : scan.input.refused) {
     const Refused refused = parted(problem, scan.input.path);
@@ -122,7 +122,7 @@ void check_fix_output(const std::string& output) {
 
 Fixed write_fixed(const Scan& scan, const std::string& output) {
   Fixed fixed;
-  io::AtomicFile clean(output), rejects(rejects_path(output));
+  AtomicFile clean(output), rejects(rejects_path(output));
   const fs::path folder = fs::absolute(output).lexically_normal().parent_path();
   const data::Source& source = *scan.input.source;
   // Where no row has a task, the config is to name it.

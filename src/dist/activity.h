@@ -22,7 +22,7 @@ struct Activity {
 };
 
 // What the main thread of one rank is at. Thread-safe.
-class Post {
+class ActivityMonitor {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -54,14 +54,14 @@ class Post {
 // An operation in which the main thread waits as long as this lives.
 class Wait {
  public:
-  explicit Wait(Post& post) : post_(post) {}
-  ~Wait() { post_.waited_for(Post::Clock::now() - start_); }
+  explicit Wait(ActivityMonitor& monitor) : monitor_(monitor) {}
+  ~Wait() { monitor_.waited_for(ActivityMonitor::Clock::now() - start_); }
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
 
  private:
-  Post& post_;
-  Post::Clock::time_point start_ = Post::Clock::now();
+  ActivityMonitor& monitor_;
+  ActivityMonitor::Clock::time_point start_ = ActivityMonitor::Clock::now();
 };
 
 }  // namespace usam::dist

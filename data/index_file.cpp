@@ -229,9 +229,9 @@ class Opening {
     }
     const io::Metadata told = {{"version", kVersion},
                                {"reader", request_.reader},
-                               {"files", to_json(stamps).dump()},
-                               {"rows", Json({state.rows, state.unmeasured}).dump()},
-                               {"tasks", tasks_json(state.tasks).dump()},
+                               {"files", to_line(to_json(stamps))},
+                               {"rows", to_line({state.rows, state.unmeasured})},
+                               {"tasks", to_line(tasks_json(state.tasks))},
                                {"measured_under", request_.measured_under}};
     io::write_safetensors(place, tensors, told);
     return true;

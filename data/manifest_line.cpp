@@ -90,10 +90,10 @@ class LineHandler {
     if (depth_ == 0) return fail(fmt::format("the line must be a JSON object, found {}", found));
     if (in_tags_) return fail(fmt::format("'tags' must be a list of texts, found {} in it", found));
     if (depth_ > 1) return true;
-    if (name_ == "key" || name_ == "wav" || name_ == "label" || name_ == "task")
+    if (name_ == "key" || name_ == "wav" || name_ == "label")
       return fail(fmt::format("'{}' must be text, found {}", name_, found));
     if (std::string_view(found) == "null") return true;  // an optional name that is null is absent
-    if (name_ == "prompt") return fail(fmt::format("'prompt' must be text, found {}", found));
+    if (name_ == "prompt" || name_ == "task") return fail(fmt::format("'{}' must be text, found {}", name_, found));
     if (name_ == "tags") return fail(fmt::format("'tags' must be a list of texts or one text, found {}", found));
     if (known_number()) return fail(fmt::format("'{}' must be a number of seconds, found {}", name_, found));
     return true;

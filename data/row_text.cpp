@@ -156,7 +156,7 @@ std::shared_ptr<RowText> row_text_of(std::string text) {
 }
 
 std::shared_ptr<RowText> derive_text(const DerivedText& request) {
-  const std::string made_of = to_json(stamp_files(request.path, request.files, false)).dump() + request.maker;
+  const std::string made_of = to_line(to_json(stamp_files(request.path, request.files, false))) + request.maker;
   const std::string ending = fmt::format("-{:016x}.usam-rows", key_hash(made_of));
   auto places = index_places(request.path, request.folder, ending);
   for (const std::string& place : places) {

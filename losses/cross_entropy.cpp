@@ -1,13 +1,11 @@
 // N supervised positions, D width of the hidden states, V vocabulary.
 #include "losses/cross_entropy.h"
 
-#include <torch/csrc/autograd/functions/accumulate_grad.h>
-
 #include <algorithm>
-#include <unordered_set>
 #include <vector>
 
 #include "losses/full_precision.h"
+#include "src/tensor/leaves.h"
 
 namespace usam::losses {
 namespace {
@@ -15,21 +13,6 @@ namespace {
 torch::Tensor losses_of(const torch::Tensor& logits_NV, const torch::Tensor& targets_N) {
   const FullPrecision guard;
   return at::cross_entropy_loss(logits_NV.to(torch::kFloat), targets_N, {}, at::Reduction::None);
-}
-
-// The leaves that a tensor's graph leads to.
-std::vector<torch::Tensor> leaves_of(const torch::Tensor& tensor) {
-  std::vector<torch::Tensor> leaves;
-  std::unordered_set<torch::autograd::Node*> seen;
-  std::vector<torch::autograd::Node*> open = {tensor.grad_fn().get()};
-  while (!open.empty()) {
-    auto* node = open.back();
-    open.pop_back();
-    if (!node || !seen.insert(node).second) continue;
-    if (const auto* leaf = dynamic_cast<torch::autograd::AccumulateGrad*>(node)) leaves.push_back(leaf->variable);
-    for (const auto& edge : node->next_edges()) open.push_back(edge.function.get());
-  }
-  return leaves;
 }
 
 struct Chunked {
@@ -80,7 +63,11 @@ class ChunkedSum : public torch::autograd::Function<ChunkedSum> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& outer) {
     auto gradients = context->get_saved_variables();
-    for (auto& gradient : gradients) gradient = gradient * outer[0].to(gradient.scalar_type());
+    // The factor is one over the step's count of tokens, which few bits would round.
+    for (auto& gradient : gradients) {
+      const auto type = gradient.scalar_type();
+      gradient = (gradient.to(at::promote_types(type, torch::kFloat)) * outer[0]).to(type);
+    }
     gradients.emplace_back();
     return gradients;
   }

@@ -154,7 +154,7 @@ void write_bases(const std::string& folder, const Bases& bases) {
   Json json = {{"bases", Json::array()}, {"overlays", Json::array()}};
   for (const auto& base : bases.models) json["bases"].push_back(to_json(base));
   for (const auto& base : bases.overlays) json["overlays"].push_back(to_json(base));
-  write_file_atomically((fs::path(folder) / kFile).string(), json.dump(1) + "\n");
+  write_file_atomically((fs::path(folder) / kFile).string(), to_lines(json));
 }
 
 Base hashed_base(const std::string& part, const std::string& path, const std::vector<std::string>& files) {

@@ -47,11 +47,13 @@ int64_t rows_of(const data::DataSet& data) {
 }
 
 const std::vector<std::string>& Candidates::scored(const data::Row& row, const eval::EvaluateConfig& config) const {
-  if (takes_likeliest(task_config(config, row.task), row)) return labels.at(row.task);
+  const auto of_task = labels.find(row.task);
+  if (of_task != labels.end() && takes_likeliest(task_config(config, row.task), row)) return of_task->second;
   return row.tags.empty() ? kNone : tags;
 }
 
 Candidates candidates_of(const data::Source& source, const eval::EvaluateConfig& config, const Recipe& recipe) {
+  // Rows of a classifier have a score for each of its labels, whatever the config says of their task's answers.
   if (const auto* classifies = dynamic_cast<const Classifies*>(&recipe)) return {classifies->labels(), {}};
   std::set<std::string> tags;
   std::map<std::string, std::set<std::string>> labels;

@@ -65,10 +65,10 @@ double bytes_of_second(const data::Batch& batch) {
 // The second of two runs counts for the time: the first one warms up. Where a step takes very long there is one.
 TriedStep try_step(Trainer& trainer, const data::Batch& batch) {
   constexpr double kLong = 20;  // seconds
-  TriedStep tried{trainer.probe(batch), batch.size(), batch.audio_seconds};
+  TriedStep tried{trainer.probe(batch, /*as_last=*/true), batch.size(), batch.audio_seconds};
   if (tried.trial.forward + tried.trial.backward > kLong) return tried;
   const int64_t bytes = tried.trial.bytes;
-  tried.trial = trainer.probe(batch);
+  tried.trial = trainer.probe(batch, /*as_last=*/true);
   tried.trial.bytes = std::max(bytes, tried.trial.bytes);
   return tried;
 }
@@ -101,7 +101,7 @@ std::optional<double> try_training(Trainer& trainer, const std::shared_ptr<const
   for (int count = 0; count < kMost && clock.seconds() < kLongEnough; ++count) {
     const auto batch = loader.next();
     if (!batch) break;
-    if (batch->size() > 0) trainer.probe(*batch);
+    if (batch->size() > 0) trainer.probe(*batch, /*as_last=*/false);
     audio_seconds += batch->audio_seconds;
   }
   return audio_seconds > 0 ? std::optional(clock.seconds() / audio_seconds) : std::nullopt;

@@ -33,10 +33,12 @@ std::optional<double> error_share(const Json& metrics) {
     const auto found = metrics.find(name);
     return found != metrics.end() && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
   };
-  if (const auto rate = number("wer")) return std::min(*rate, 1.0);
-  for (const char* name : {"map", "accuracy", "bleu"}) {
+  // Tags before texts, and the accuracy of a free text, which few captions have any of, last.
+  if (const auto precision = number("map")) return 1 - *precision;
+  for (const char* name : {"wer", "cer"})
+    if (const auto rate = number(name)) return std::min(*rate, 1.0);
+  for (const char* name : {"bleu", "accuracy"})
     if (const auto share = number(name)) return 1 - *share;
-  }
   return std::nullopt;
 }
 
@@ -192,7 +194,7 @@ std::string rows_hash(const data::ManifestConfig& manifest) {
   constexpr int64_t kReadWhole = 256 << 20;
   const auto files = data::source_files(manifest);
   if (data::total_bytes(files) > kReadWhole)
-    return to_json(data::stamp_files(manifest.path.value, files, /*with_whole=*/false)).dump();
+    return to_line(to_json(data::stamp_files(manifest.path.value, files, /*with_whole=*/false)));
   std::string hashes;
   for (const auto& file : files) hashes += sha256_file(file);
   return hashes;

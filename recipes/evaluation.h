@@ -48,8 +48,8 @@ std::vector<std::string> set_names(const std::vector<data::ManifestConfig>& mani
 Json answers_origin(const std::string& checkpoint, RunConfig config, bool explains);
 
 // The metrics of a set as "task/metric" (NaN: not defined for it), for the trainer to compare checkpoints by, and
-// "tasks/error": the mean over the tasks of WER (1 at most), 1 - mAP, 1 - accuracy or 1 - BLEU, the first of these that
-// a task has.
+// "tasks/error": the mean over the tasks of 1 - mAP, WER or CER (1 at most), 1 - BLEU or 1 - accuracy, the first of
+// these that a task has.
 std::map<std::string, double> figures(const Json& report);
 
 }  // namespace usam::recipes

@@ -53,6 +53,10 @@ def class_names(schema: Any) -> dict[str, list[str]]:
     return {name: one["names"] for name, one in features.items() if isinstance(one, dict) and one.get("_type") == "ClassLabel" and "names" in one}
 
 
+# Names that usam reads: a further column of such a name gets a '_' behind it.
+RESERVED = {"key", "wav", "label", "text", "task", "prompt", "dur", "duration", "offset", "tags"}
+
+
 class Reader:
     """Turns the rows of one Parquet file into (ending, bytes, fields)."""
 
@@ -145,8 +149,9 @@ class Reader:
             value = row[column]
             if column in self.names and isinstance(value, int) and 0 <= value < len(self.names[column]):
                 value = self.names[column][value]
-            if value is not None and column not in fields:
-                fields[column] = value if isinstance(value, (str, int, float, bool, list)) else str(value)
+            name = f"{column}_" if column in RESERVED else column
+            if value is not None and name not in fields:
+                fields[name] = value if isinstance(value, (str, int, float, bool, list)) else str(value)
         return fields
 
 
@@ -304,7 +309,8 @@ def main() -> None:
     parser.add_argument("--task", help="task of all rows")
     parser.add_argument("--task-column", help="column of the rows' tasks")
     parser.add_argument("--prompt-column", help="column of the rows' own prompts")
-    parser.add_argument("--extra", help="further columns to keep, separated by commas; * for all")
+    parser.add_argument("--extra", help="further columns to keep, separated by commas; * for all. One that has a name which usam reads (wav, dur, ...) "
+                        "gets a _ behind it")
     parser.add_argument("--shard-rows", type=int, default=1000, help="rows of a shard (default: %(default)s)")
     options = parser.parse_args()
     if options.shard_rows < 1:

@@ -62,7 +62,7 @@ int evaluate(const Arguments& arguments) {
   const auto answered = recipes::answer(*recipe, config.data.test, config, options);
   options.ranks->monitor().at({0, "writing metrics and report", {}, 10});
   if (is_first) {
-    std::printf("%s\n", recipes::write_evaluation(*recipe, answered, config, output, origin).dump(2).c_str());
+    std::fputs(to_lines(recipes::write_evaluation(*recipe, answered, config, output, origin)).c_str(), stdout);
     log::info("metrics.json, hypotheses.jsonl and report.html are in {}", output);
   }
   options.journal->remove();

@@ -80,7 +80,7 @@ int score(const Arguments& arguments) {
     result.update(eval::compare(hypotheses, read(arguments.against, arguments.tasks), arguments.metrics, options));
   }
   if (!arguments.coco.empty()) eval::write_coco(arguments.coco, hypotheses);
-  const std::string text = result.dump(2) + "\n";
+  const std::string text = to_lines(result);
   if (arguments.output.empty()) {
     std::fputs(text.c_str(), stdout);
   } else {

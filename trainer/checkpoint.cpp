@@ -65,7 +65,7 @@ Json write_share(const std::string& run, const CheckpointParts& parts, int64_t r
   if (rank == 0) {
     write_file_atomically(folder + "/config.yaml", parts.config_yaml);
     io::write_safetensors(folder + "/model.safetensors", parts.model);
-    write_file_atomically(folder + "/state.json", to_json(parts.state).dump(2) + "\n");
+    write_file_atomically(folder + "/state.json", to_lines(to_json(parts.state)));
     if (parts.save_assets) parts.save_assets(folder, parts.model);
   }
   // The other ranks' files stand, or are just being made, in the same folder.

@@ -90,7 +90,7 @@ std::vector<std::string> files_below(const std::string& folder) {
 void write_manifest(const std::string& folder, FolderKind kind, const Json& files) {
   const char* name = kind == FolderKind::kExport ? kExport : kCheckpoint;
   write_file_atomically((fs::path(folder) / kManifest).string(),
-                        Json{{"format", kFormat}, {"kind", name}, {"files", files}}.dump(2) + "\n");
+                        to_lines({{"format", kFormat}, {"kind", name}, {"files", files}}));
 }
 
 std::vector<std::string> manifest_files(const std::string& folder) {

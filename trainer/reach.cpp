@@ -1,12 +1,11 @@
 #include "trainer/reach.h"
 
 #include <fmt/format.h>
-#include <torch/csrc/autograd/functions/accumulate_grad.h>
 
 #include <unordered_map>
-#include <unordered_set>
 
 #include "src/base/text.h"
+#include "src/tensor/leaves.h"
 
 namespace usam {
 
@@ -14,23 +13,10 @@ Reach::Reach(const std::vector<std::pair<std::string, torch::Tensor>>& parameter
     : parameters_(parameters), is_reached_(parameters.size()) {}
 
 const torch::Tensor& Reach::see(const torch::Tensor& loss) {
-  using torch::autograd::AccumulateGrad;
-  using torch::autograd::Node;
   std::unordered_map<const c10::TensorImpl*, size_t> place;
   for (size_t i = 0; i < parameters_.size(); ++i) place[parameters_[i].second.unsafeGetTensorImpl()] = i;
-  std::unordered_set<const Node*> seen;
-  std::vector<const Node*> next;
-  if (loss.grad_fn()) next.push_back(loss.grad_fn().get());
-  while (!next.empty()) {
-    const Node* node = next.back();
-    next.pop_back();
-    if (!seen.insert(node).second) continue;
-    if (const auto* leaf = dynamic_cast<const AccumulateGrad*>(node))
-      if (const auto found = place.find(leaf->variable.unsafeGetTensorImpl()); found != place.end())
-        is_reached_[found->second] = 1;
-    for (const auto& edge : node->next_edges())
-      if (edge.function) next.push_back(edge.function.get());
-  }
+  for (const torch::Tensor& leaf : leaves_of(loss))
+    if (const auto found = place.find(leaf.unsafeGetTensorImpl()); found != place.end()) is_reached_[found->second] = 1;
   return loss;
 }
 

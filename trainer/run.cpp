@@ -55,7 +55,8 @@ std::string names_of(const Figures& figures) {
 Outcome Trainer::run() {
   if (state_.step >= total_ && !state_.owes_evaluation) {
     if (is_first()) {
-      tidy_run();
+      RunLock lock;  // what another process is at may look like leftovers
+      if (lock.try_take(parts_.run)) tidy_run();
       log::info("{} is finished after {} steps: nothing is left to do.", parts_.run, state_.step);
     }
     return Outcome::kFinished;

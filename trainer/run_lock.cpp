@@ -11,13 +11,25 @@
 
 namespace usam {
 
-void RunLock::take(const std::string& run) {
+namespace {
+
+std::string lock_of(const std::string& run) {
+  return run + "/ranks/lock";
+}
+
+}  // namespace
+
+bool RunLock::try_take(const std::string& run) {
   std::filesystem::create_directories(run + "/ranks");
-  const std::string path = run + "/ranks/lock";
-  if (!lock_.try_take(path))
-    user_error("{} is being trained by {}. Wait until it ends, or give this run a run.dir of its own.", run,
-               read_file(path));
+  if (!lock_.try_take(lock_of(run))) return false;
   lock_.write(fmt::format("process {} on {}", getpid(), host_name()));
+  return true;
+}
+
+void RunLock::take(const std::string& run) {
+  if (!try_take(run))
+    user_error("{} is being trained by {}. Wait until it ends, or give this run a run.dir of its own.", run,
+               read_file(lock_of(run)));
 }
 
 }  // namespace usam

@@ -9,7 +9,9 @@ namespace usam {
 // keeps nobody out.
 class RunLock {
  public:
-  // Makes the folder where it is absent. UserError that names the process that trains there.
+  // Makes the folder where it is absent. False where another process trains there; take() then throws a UserError that
+  // names it.
+  bool try_take(const std::string& run);
   void take(const std::string& run);
 
  private:

@@ -193,7 +193,7 @@ std::optional<Figures> Trainer::measure() {
   Figures figures = tally.figures(counts, *parts_.ranks);
   at("figures of the evaluation", {}, 10);
   const AutocastScope autocast(parts_.device, config_.precision);  // what fsdp fetches has its type
-  if (parts_.task_figures) {
+  if (parts_.task_figures && !figures.values.contains(config_.best.metric)) {
     const bool together = parts_.strategy == dist::Strategy::kFsdp;
     const TaskFigures more =
         parts_.task_figures([this, together] { return together ? stop_requested() : is_asked_to_stop(); });

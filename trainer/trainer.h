@@ -76,9 +76,10 @@ class Trainer {
   // Chooses, where the config asks for it, which blocks are recomputed; run() begins with it. Every rank calls it.
   // UserError where the micro-batches that take most memory do not fit even with all of them.
   void fit_memory();
-  // Instead of run(): one step of this micro-batch alone, which changes the recipe's values, and what is held after it.
-  // UserError where it does not fit into memory.
-  Trial probe(const data::Batch& batch);
+  // Instead of run(): one step of this micro-batch alone, which changes the recipe's values; with `as_last` as a
+  // step's last micro-batch, which finds the gradients of those before. UserError where it does not fit into memory.
+  Trial probe(const data::Batch& batch, bool as_last);
+  // What is held after a step.
   Held held() const;
 
   const RunState& state() const { return state_; }
@@ -104,7 +105,7 @@ class Trainer {
   void record(StepRecord record);
   bool evaluate_and_compare();
   void warm();
-  void pass(const data::Batch& batch, Trial& trial);
+  void pass(const data::Batch& batch, Trial& trial, bool as_last);
   void try_memory(const data::Batch& batch);
   Outcome go_on();
   bool is_time_over() const;

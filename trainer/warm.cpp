@@ -54,17 +54,23 @@ void Trainer::warm() {
   interval_ = IntervalClock(parts_.ranks->sent());
 }
 
-// Forward and backward pass of a step that is this micro-batch alone, up to the end of its gradients' exchange.
-void Trainer::pass(const data::Batch& batch, Trial& trial) {
+// Forward and backward pass of a step that is this micro-batch alone, up to the end of its gradients' exchange. With
+// `as_last` it goes twice where steps have several micro-batches: the last one finds the gradients of those before.
+void Trainer::pass(const data::Batch& batch, Trial& trial, bool as_last) {
   try {
-    const Stopwatch clock;
     const Counts counts = sum_over_ranks(parts_.recipe->count(batch), *parts_.ranks);
+    const auto forward_pass = [&] {
+      seed_default_generators(draw_key(state_.seed, "warm"));
+      at("forward", batch.keys);
+      torch::Tensor loss = touch(weighted_loss(forward(batch).terms, counts), parameters_);
+      loss.item();  // waits for the device
+      return loss;
+    };
     parallel_->enter();
     parallel_->clear_gradients();
-    seed_default_generators(draw_key(state_.seed, "warm"));
-    at("forward", batch.keys);
-    const torch::Tensor loss = touch(weighted_loss(forward(batch).terms, counts), parameters_);
-    loss.item();  // waits for the device
+    if (as_last && state_.global_micro_batches > parts_.ranks->world()) backward(forward_pass(), /*is_last=*/false);
+    const Stopwatch clock;
+    const torch::Tensor loss = forward_pass();
     trial.forward = clock.seconds();
     backward(loss, /*is_last=*/true);
     parallel_->finish();
@@ -94,7 +100,7 @@ void Trainer::fit_memory() {
       const PeakBytes memory(
           [&] {
             Trial trial;
-            pass(batch, trial);
+            pass(batch, trial, /*as_last=*/true);
             parallel_->clear_gradients();
             parallel_->leave();
           },
@@ -136,12 +142,12 @@ void Trainer::fit_memory() {
               *chosen, recomputed_->size(), human_bytes(needed), human_bytes(budget));
 }
 
-Trial Trainer::probe(const data::Batch& batch) {
+Trial Trainer::probe(const data::Batch& batch, bool as_last) {
   Trial trial;
   parallel_->clear_gradients();
   const PeakBytes memory(
       [&] {
-        pass(batch, trial);
+        pass(batch, trial, as_last);
         parallel_->leave();
         const Stopwatch clock;
         const std::vector<ParameterGroup> groups = this->groups();
@@ -152,6 +158,7 @@ Trial Trainer::probe(const data::Batch& batch) {
         trial.update = clock.seconds();
       },
       parts_.device.type());
+  if (parts_.device.is_cpu()) give_back_spare_memory(trial.forward + trial.backward + trial.update);
   trial.bytes = memory.peak();
   return trial;
 }
@@ -175,7 +182,7 @@ Held Trainer::held() const {
 
 void Trainer::try_memory(const data::Batch& batch) {
   Trial trial;
-  pass(batch, trial);
+  pass(batch, trial, /*as_last=*/true);
   parallel_->clear_gradients();
   parallel_->leave();
   const PeakMemory peak = peak_memory(parts_.device);

@@ -114,6 +114,7 @@ torch::Tensor Recordings::stretch_of(const Row& row, int64_t n, double rate, Dra
     if (spare > 0) audio.samples = audio.samples.narrow(0, std::llround(at * static_cast<double>(spare)), size);
   }
   const torch::Tensor wave = audio::resample(audio.samples, static_cast<double>(audio.sample_rate), rate);
+  if (wave.numel() == 0) user_error("{}: the recording holds no sample at {} Hz", row.audio().shown(), rate);
   const auto phase = static_cast<int64_t>(uniform(key, 1) * static_cast<double>(wave.numel()));
   return looped(wave, n, std::llround(kFadeSeconds * rate), phase);
 }

@@ -97,7 +97,7 @@ void IndexedSource::open_rows(IndexRequest request, const ManifestOptions& optio
     return check(index, options, seen, refuse);
   };
   request.measure = [this](Index& index) { measure(index); };
-  request.measured_under = Json({folder_, config_.prefix}).dump();
+  request.measured_under = to_line({folder_, config_.prefix});
   index_ = open_index(request, problems);
 }
 

@@ -68,6 +68,10 @@ void TarRows::add(TarRow one) {
 std::shared_ptr<TarSource> TarSource::open(const ManifestConfig& config, const std::function<TarFormat()>& format,
                                            const ManifestOptions& options, SeenKeys& seen, ManifestProblems& problems) {
   std::shared_ptr<TarSource> source(new TarSource(config, options.source));
+  if (!config.audio_root.empty() || !config.prefix.empty())
+    problems.add(
+        fmt::format("{}: 'audio_root' and 'prefix' say where audio files lie, but these lie in tars; remove them",
+                    config.path.value));
   TarFormat shards;
   try {
     shards = format();
@@ -145,10 +149,10 @@ void read_lines(const std::string& path, const std::function<void(int64_t, std::
   if (path.ends_with(".gz")) {
     unpack_gz(path, split_off);
   } else {
-    constexpr int64_t kPiece = 1 << 20;
+    constexpr int64_t kBytes = 1 << 20;
     const auto text = open_row_text(path);
     if (const auto wrong = wrong_encoding(text->read(0, 4)); !wrong.empty()) user_error("{}: {}", path, wrong);
-    for (int64_t at = 0; at < text->size(); at += kPiece) split_off(text->read(at, kPiece));
+    for (int64_t at = 0; at < text->size(); at += kBytes) split_off(text->read(at, kPiece));
   }
   take(pending);
 }

@@ -44,8 +44,9 @@ def _wav(file: BinaryIO, size: int) -> float:
             if len(chunk) < 16 or length < 16:
                 raise BadAudio("the wav file's header is cut")
             file.seek(length - 16 + length % 2, os.SEEK_CUR)
-            _, _, rate, _, align, _ = struct.unpack("<HHIIHH", chunk[:16])
-            bytes_per_second = rate * align
+            kind, _, rate, bytes_per_second, align, _ = struct.unpack("<HHIIHH", chunk[:16])
+            if kind in (1, 3, 0xFFFE):  # PCM, float, extensible: some writers leave the mean rate of bytes wrong
+                bytes_per_second = rate * align
         elif name == b"data":
             if bytes_per_second == 0:
                 raise BadAudio("the wav file does not say its rate")

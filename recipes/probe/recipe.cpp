@@ -123,7 +123,7 @@ torch::Tensor ProbeRecipe::scores(const data::Batch& batch) {
 }
 
 void ProbeRecipe::save_assets(const std::string& folder, const io::NamedTensors& values) const {
-  write_file_atomically(folder + kFile, Json(labels_).dump(1) + "\n");
+  write_file_atomically(folder + kFile, to_lines(labels_));
   save_adapter(config_.encoder, config_.encoder.part.type, *model_->encoder, values, folder);
   std::call_once(bases_once_, [this] {
     bases_.models.push_back(describe_base("encoder", config_.encoder.part, init_.seed));

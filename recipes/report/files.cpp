@@ -24,7 +24,7 @@ Json write_evaluation(Recipe& recipe, const AnsweredSet& answered, const RunConf
   const Json metrics = eval::report(answered.hypotheses, eval::score_options(config.evaluate));
   eval::write_hypotheses(output + "/hypotheses.jsonl", answered.hypotheses);
   if (!answered.explained.empty()) write_file_atomically(output + "/explained.jsonl", json_lines(answered.explained));
-  write_file_atomically(output + "/metrics.json", metrics.dump(2) + "\n");
+  write_file_atomically(output + "/metrics.json", to_lines(metrics));
   const std::filesystem::path checkpoint = origin.checkpoint;
   const std::string title = checkpoint.parent_path().filename().string() + " · " + checkpoint.filename().string();
   write_report(recipe, answered, config,

@@ -65,8 +65,15 @@ std::string window_problem(const UsamConfig& c, const EncoderSlot& reference) {
       frames, c.fusion.reference);
 }
 
+constexpr auto kNameLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
 std::string problem_of(const UsamConfig& c) {
   if (c.encoders.empty()) return "'recipe.encoders' names no encoder; give at least one.";
+  for (const auto& [name, slot] : c.encoders)
+    if (name.empty() || name.find_first_not_of(kNameLetters) != std::string::npos)
+      return fmt::format(
+          "'recipe.encoders' names '{}', but names are parts of parameter paths: use letters, digits, '_' and '-'.",
+          name);
   if (!c.fusion.hz) {
     const auto reference =
         std::ranges::find(c.encoders, c.fusion.reference, [](const auto& slot) { return slot.first; });

@@ -246,7 +246,10 @@ States remember_or_encode(EncoderPart& part, const data::Batch& batch, FeatureCa
   if (rows_R.size(0) == 0) return states;
   const bool is_all = rows_R.size(0) == batch.size();
   const auto input = input_of(batch, part.name);
-  const auto made = encode_rows(*part.encoder, is_all ? input : input.rows(rows_R), all_states);
+  auto made = encode_rows(*part.encoder, is_all ? input : input.rows(rows_R), all_states);
+  // As they will be read again: a resumed run, or one with another's cache, trains on the same values.
+  if (cache.type() != torch::kFloat)
+    for (auto& state_BTD : made.states_BTD) state_BTD = state_BTD.to(cache.type()).to(torch::kFloat);
   cache.keep(part.name, batch, rows_R, made.states_BTD, made.lengths_B);
   if (is_all) return made;
   put_rows(states, made, rows_R);

@@ -27,10 +27,15 @@ void seed_part(uint64_t seed, const std::string& part) {
   seed_default_generators(draw_key(seed, "init", part));
 }
 
+// A part of which nothing is trained, by its `train` or by recipe.freeze, is in evaluation mode: no dropout.
+void rest_if_frozen(torch::nn::Module& part) {
+  if (std::ranges::none_of(part.parameters(), [](const auto& parameter) { return parameter.requires_grad(); }))
+    part.eval();
+}
+
 }  // namespace
 
-UsamModel::UsamModel(const UsamConfig& config, uint64_t seed, int64_t vocab_size)
-    : fusion_(config.fusion), train_llm_(config.llm.train) {
+UsamModel::UsamModel(const UsamConfig& config, uint64_t seed, int64_t vocab_size) : fusion_(config.fusion) {
   encoder_modules_ = register_module("encoders", std::make_shared<torch::nn::Module>());
   mix_modules_ = register_module("mixes", std::make_shared<torch::nn::Module>());
   int64_t width = 0;
@@ -80,10 +85,10 @@ void UsamModel::choose_trainables(const UsamConfig& config, uint64_t seed) {
 
 void UsamModel::set_training(bool on) {
   train(on);
-  for (auto& part : encoders) {
-    if (part.train == Train::kFrozen) part.encoder->eval();
-  }
-  if (train_llm_ == Train::kFrozen) llm->eval();
+  for (auto& part : encoders) rest_if_frozen(*part.encoder);
+  rest_if_frozen(*bridge);
+  rest_if_frozen(*projector);
+  rest_if_frozen(*llm);
 }
 
 Frames UsamModel::fused(const data::Batch& batch) {

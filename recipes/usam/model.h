@@ -41,7 +41,7 @@ class UsamModel : public torch::nn::Module {
 
   // Valid audio tokens of a clip before pruning, given its frames in the first stream.
   int64_t audio_tokens(int64_t frames, double seconds) const;
-  // Trained parts in train mode, frozen ones in evaluation mode.
+  // Parts of which something is trained in train mode, the others in evaluation mode.
   void set_training(bool on);
 
   std::vector<EncoderPart> encoders;
@@ -57,7 +57,6 @@ class UsamModel : public torch::nn::Module {
 
   std::shared_ptr<torch::nn::Module> encoder_modules_, mix_modules_;
   FusionConfig fusion_;
-  Train train_llm_;
 };
 
 }  // namespace usam::recipes

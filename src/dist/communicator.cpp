@@ -20,7 +20,6 @@ class SingleRank final : public Communicator {
   int64_t rank() const override { return 0; }
   int64_t world() const override { return 1; }
   void all_reduce(torch::Tensor&) override {}
-  void broadcast(torch::Tensor&, int64_t) override {}
   Tensors all_gather(const torch::Tensor& tensor) override { return {tensor.detach().clone()}; }
   std::unique_ptr<Pending> start_gather(torch::Tensor& all, const torch::Tensor& mine) override {
     torch::NoGradGuard no_grad;
@@ -78,11 +77,6 @@ class ThreadRank final : public Communicator {
       return Tensors{total};
     };
     tensor.copy_(meeting_->meet(rank_, tensor.detach().clone(), sum)[0]);
-  }
-
-  void broadcast(torch::Tensor& tensor, int64_t root) override {
-    torch::NoGradGuard no_grad;
-    tensor.copy_(meet(tensor)[static_cast<size_t>(root)]);
   }
 
   Tensors all_gather(const torch::Tensor& tensor) override {

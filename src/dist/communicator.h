@@ -26,8 +26,6 @@ class Communicator {
   virtual int64_t world() const = 0;
   // Sum over the ranks, in place; the same bits on every rank. Shapes and dtypes agree.
   virtual void all_reduce(torch::Tensor& tensor) = 0;
-  // What rank `root` holds, in place, on every rank. Shapes and dtypes agree.
-  virtual void broadcast(torch::Tensor& tensor, int64_t root) = 0;
   // Every rank's tensor, in rank order, without gradients. Shapes and dtypes agree.
   virtual std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) = 0;
   // Starts to gather every rank's `mine` (n) side by side in `all` (world n), in rank order, without gradients; mine

@@ -46,6 +46,17 @@ class SumHook final : public c10d::CppCommHookInterface<std::shared_ptr<ProcessR
   }
 };
 
+// A reducer whose buckets are never rebuilt: they would differ between the first step after a start and later ones, and
+// so would the sums' last bits. It keeps the order of every backward pass for the rebuilding all the same.
+class FixedReducer final : public c10d::Reducer {
+ public:
+  using Reducer::Reducer;
+  void forget_order() {
+    rebuilt_params_.clear();
+    rebuilt_param_indices_.clear();
+  }
+};
+
 class Buckets final : public GradientSum {
  public:
   Buckets(const std::vector<torch::Tensor>& parameters, const std::shared_ptr<ProcessRanks>& ranks) : ranks_(ranks) {
@@ -55,7 +66,7 @@ class Buckets final : public GradientSum {
     // Backward passes reach the last parameters first.
     auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(parameters, {first, cap}, sparse));
     std::reverse(buckets.begin(), buckets.end());
-    reducer_ = std::make_unique<c10d::Reducer>(
+    reducer_ = std::make_unique<FixedReducer>(
         parameters, std::move(buckets), ranks->group(), sparse, c10d::kDefaultBucketBytesCap,
         /*find_unused_parameters=*/false, /*gradient_as_bucket_view=*/false, std::unordered_map<size_t, std::string>{},
         c10d::kDefaultFirstBucketBytes, /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false,
@@ -66,14 +77,17 @@ class Buckets final : public GradientSum {
 
   void expect_last_backward() override { reducer_->prepare_for_backward({}); }
   // The backward pass has waited for the last bucket, with whose departure its own work was done.
-  void finish() override { ranks_->monitor().waited_for(ranks_->monitor().view().stood); }
+  void finish() override {
+    ranks_->monitor().waited_for(ranks_->monitor().view().stood);
+    reducer_->forget_order();
+  }
 
   int64_t held_bytes() const override { return bytes_; }
 
  private:
   std::shared_ptr<ProcessRanks> ranks_;
   int64_t bytes_ = 0;  // of all buckets
-  std::unique_ptr<c10d::Reducer> reducer_;
+  std::unique_ptr<FixedReducer> reducer_;
 };
 
 }  // namespace

@@ -159,16 +159,6 @@ void ProcessRanks::all_reduce(torch::Tensor& tensor) {
   if (dense[0].data_ptr() != tensor.data_ptr()) tensor.copy_(dense[0]);
 }
 
-void ProcessRanks::broadcast(torch::Tensor& tensor, int64_t root) {
-  torch::NoGradGuard no_grad;
-  std::vector<torch::Tensor> dense = {tensor.detach().contiguous()};
-  c10d::BroadcastOptions options;
-  options.rootRank = root;
-  sends(static_cast<int64_t>(tensor.nbytes()), 1);
-  Operation(monitor(), [&] { return backend_of(tensor)->broadcast(dense, options); }).wait();
-  if (dense[0].data_ptr() != tensor.data_ptr()) tensor.copy_(dense[0]);
-}
-
 std::vector<torch::Tensor> ProcessRanks::all_gather(const torch::Tensor& tensor) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> mine = {tensor.detach().contiguous()};

@@ -17,7 +17,6 @@ class ProcessRanks final : public Communicator {
   int64_t rank() const override { return rank_; }
   int64_t world() const override { return world_; }
   void all_reduce(torch::Tensor& tensor) override;
-  void broadcast(torch::Tensor& tensor, int64_t root) override;
   std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) override;
   std::unique_ptr<Pending> start_gather(torch::Tensor& all, const torch::Tensor& mine) override;
   std::unique_ptr<Pending> start_scatter_sum(torch::Tensor& mine, torch::Tensor& all) override;

@@ -31,8 +31,8 @@ void write_coco(const std::string& folder, const std::vector<Hypothesis>& hypoth
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) user_error("{}: the folder cannot be made: {}.", folder, error.message());
-  write_file_atomically(folder + "/references.json", references.dump(1) + "\n");
-  write_file_atomically(folder + "/results.json", results.dump(1) + "\n");
+  write_file_atomically(folder + "/references.json", to_lines(references));
+  write_file_atomically(folder + "/results.json", to_lines(results));
 }
 
 }  // namespace usam::eval

@@ -131,7 +131,7 @@ std::vector<Hypothesis> read_hypotheses(const std::string& file) {
 
 void write_hypotheses(const std::string& file, const std::vector<Hypothesis>& hypotheses) {
   std::string text;
-  for (const Hypothesis& hypothesis : hypotheses) text += to_json(hypothesis).dump() + "\n";
+  for (const Hypothesis& hypothesis : hypotheses) text += to_line(to_json(hypothesis)) + "\n";
   write_file_atomically(file, text);
 }
 

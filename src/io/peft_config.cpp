@@ -252,7 +252,7 @@ std::string print_peft_config(const PeftConfig& c) {
   if (c.keeps_tying) json["ensure_weight_tying"] = true;  // unknown to older releases of peft
   // peft's own type for alpha is a whole number; it reads others too.
   if (c.alpha == std::floor(c.alpha)) json["lora_alpha"] = static_cast<int64_t>(c.alpha);
-  return json.dump(2) + "\n";
+  return to_lines(json);
 }
 
 }  // namespace usam::io

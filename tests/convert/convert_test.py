@@ -203,6 +203,10 @@ class Configs(Convert):
         self.assertEqual(config["data"]["batch"], {"rows": 16, "seconds": None})
         self.assertIn("  total_samples_train = 1050000: the manifest's rows are counted\n", told)
 
+    def test_a_fully_trained_language_model_is_in_float32(self):
+        config, _, _ = self.convert("u-sam", self.write("full.yaml", U_SAM.replace('decoder_strategy: "frozen"', 'decoder_strategy: "trainable"')))
+        self.assertEqual(config["recipe"]["llm"], {"train": "full", "dtype": "float32"})  # configs/stage1.yaml has bfloat16
+
     def test_every_key_ends_somewhere(self):
         # Each key that is given is in the config, or told; here by its value, which no other key has.
         _, told, text = self.convert("slam-llm", self.write("finetune.sh", SLAM))

@@ -66,6 +66,14 @@ class ConvertParquet(unittest.TestCase):
             self.assertEqual(json.load(tar.extractfile("000000005.json")), {"key": "utt-5", "label": "text 5", "task": "ASR", "lang": "en"})
         self.assertEqual(self.rejected(out), [])
 
+    def test_further_columns_never_replace_what_usam_reads(self) -> None:
+        rows = [{**row, "wav": "theirs.wav", "offset": 3, "dur": "long"} for row in self.rows(2)]
+        path, out = self.write(rows), self.folder / "out"
+        self.convert(path, "--output", out, "--to", "folder", "--task", "ASR", "--extra", "*")
+        line = json.loads((out / "manifest.jsonl").read_text().splitlines()[0])
+        self.assertEqual(line, {"key": "train-000000000", "wav": "audio/train-00000/000000000.wav", "label": "text 0", "task": "ASR",
+                                "id": "utt-0", "lang": "en", "wav_": "theirs.wav", "offset_": 3, "dur_": "long"})
+
     def test_folder(self) -> None:
         path, out = self.write(self.rows(3)), self.folder / "out"
         self.convert(path, "--output", out, "--to", "folder", "--shard-rows", "2", "--task", "ASR")

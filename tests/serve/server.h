@@ -51,10 +51,9 @@ inline const TinyCheckpoint& tiny() {
 // A server of its own; it is killed where it still runs at the end.
 class Server {
  public:
-  explicit Server(const std::vector<std::string>& options = {}) {
+  explicit Server(const std::vector<std::string>& options = {}, const std::string& checkpoint = tiny().checkpoint()) {
     int out[2];
     if (pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
-    const auto checkpoint = tiny().checkpoint();
     errors_ = tiny().file("serve-errors");
     std::vector<std::string> words = {USAM_SERVE, "--checkpoint", checkpoint, "--port", "0", "--model-name", "tiny"};
     words.insert(words.end(), options.begin(), options.end());

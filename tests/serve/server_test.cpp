@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "src/base/hash.h"
 #include "tests/serve/server.h"
 #include "tools/serve/base64.h"
 
@@ -123,6 +124,35 @@ TEST_F(Serve, AStreamsPiecesAreTheWhole) {
   pieces.clear();
   for (const auto& chunk : chunks) pieces += Json::parse(chunk).at("choices")[0].at("delta").value("content", "");
   EXPECT_EQ(whole.at("choices")[0].at("message").at("content"), pieces);
+}
+
+// The best of several beams changes on the way: the stream is the end's text all the same.
+TEST(ServeBeams, AStreamIsTheAnswer) {
+  const std::string copy = tiny().file("beams");
+  std::filesystem::copy(std::filesystem::canonical(tiny().checkpoint()), copy,
+                        std::filesystem::copy_options::recursive);
+  std::ifstream in(copy + "/config.yaml");
+  std::string config{std::istreambuf_iterator<char>(in), {}};
+  const size_t at = config.find("beams: 1");
+  ASSERT_NE(at, std::string::npos) << config;
+  config.replace(at, 8, "beams: 3");
+  std::ofstream(copy + "/config.yaml") << config;
+  Json manifest = Json::parse(std::ifstream(copy + "/manifest.json"));
+  manifest["files"]["config.yaml"]["sha256"] = sha256_text(config);
+  std::ofstream(copy + "/manifest.json") << manifest;
+  Server server({}, copy);
+  for (const char* clip : {"test0", "test1"}) {
+    const auto reply = transcribe(server, bytes_of_clip(clip));
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    const auto whole = reply.json().at("text").get<std::string>();
+    std::string pieces;
+    for (const auto& event : events_of(transcribe(server, bytes_of_clip(clip), {{"stream", "true"}}).body)) {
+      const auto told = Json::parse(event);
+      pieces += told.value("delta", "");
+      if (told.at("type") == "transcript.text.done") EXPECT_EQ(told.at("text"), whole);
+    }
+    EXPECT_EQ(pieces, whole);
+  }
 }
 
 TEST_F(Serve, TellsWhatItIs) {

@@ -27,7 +27,7 @@ class RecomputeToFit : public testing::Test {
     const auto batches = parts.train.worst({});
     Trainer trainer(run.config.trainer, std::move(parts));
     int64_t most = 0;
-    for (const auto& batch : batches) most = std::max(most, trainer.probe(batch).bytes);
+    for (const auto& batch : batches) most = std::max(most, trainer.probe(batch, /*as_last=*/true).bytes);
     return most + trainer.held().weights + trainer.held().optimizer;
   }
   static std::string gib(double bytes) { return fmt::format("{:.9f}", bytes / (1 << 30)); }

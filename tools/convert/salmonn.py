@@ -6,7 +6,7 @@ from typing import Any
 
 from table import Conversion, Key, Mistake, flag, number
 
-WANDB = "W&B syncs the TensorBoard files of a run"
+WANDB = "`tools/wandb_sync RUN` copies scalars and images to W&B"
 STARTED = "the number of processes that are started decides"
 
 

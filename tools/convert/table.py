@@ -107,7 +107,13 @@ def flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
 
 def markdown(keys: list[Key]) -> str:
     lines = ["| key | becomes | |", "| --- | --- | --- |"]
+    without: dict[str, list[str]] = {}  # keys that become nothing, by the reason: one row each, at the end
     for key in keys:
-        to = ", ".join(f"`{path}`" for path in key.to.split(", ")) if key.to else "nothing"
-        lines.append(f"| `{key.name}` | {to} | {key.why.replace('|', chr(92) + '|')} |")
+        why = key.why.replace("|", chr(92) + "|")
+        if not key.to:
+            without.setdefault(why, []).append(f"`{key.name}`")
+            continue
+        to = ", ".join(f"`{path}`" for path in key.to.split(", "))
+        lines.append(f"| `{key.name}` | {to} | {why} |")
+    lines += [f"| {', '.join(names)} | nothing | {why} |" for why, names in without.items()]
     return "\n".join(lines) + "\n"

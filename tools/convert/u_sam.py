@@ -57,6 +57,8 @@ def finish(run: Conversion) -> None:
             place = place.get(name, {})
         if place.get("train") == "lora":
             run.set(f"recipe.{part}.lora", {"rank": 8, "alpha": 32, "dropout": 0.1, "targets": ["q_proj", "v_proj"]})
+    if run.config.get("recipe", {}).get("llm", {}).get("train") == "full":
+        run.set("recipe.llm.dtype", "float32")  # configs/stage1.yaml keeps the frozen model in bfloat16
     run.set("recipe.loss", {"ce": {"weight": 1}, "saclm": {"weight": 1}})
     run.set("run.dir", "runs/from_u_sam")
     run.note("paths are arguments of its train.sh: MODELS, LLM and DATA in the environment name them here (configs/stage1.yaml); --out_dir is run.dir.")

@@ -60,7 +60,7 @@ int export_checkpoint(const std::string& path, const std::string& output, std::o
   Json report = {{"output", output}, {"tensors", parts.model.size()}, {"bases", Json::array()}};
   for (const auto& base : bases.models)
     if (!base.path.empty()) report["bases"].push_back({{"part", base.part}, {"path", base.path}});
-  out << report.dump() << "\n";
+  out << to_line(report) << "\n";
   return 0;
 }
 

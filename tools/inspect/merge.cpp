@@ -123,7 +123,7 @@ class MergedFolder {
   void write_untied_config() const {
     Json config = io::read_folder_json(base_.source(), "config.json");
     config["tie_word_embeddings"] = false;
-    write_file_atomically(at("config.json"), config.dump(2) + "\n");
+    write_file_atomically(at("config.json"), to_lines(config));
   }
 
   void write_index(bool is_new_head) const {
@@ -135,7 +135,7 @@ class MergedFolder {
       if (metadata.is_object() && metadata.contains("total_size") && metadata["total_size"].is_number_integer())
         metadata["total_size"] = metadata["total_size"].get<int64_t>() + static_cast<int64_t>(embedding().nbytes());
     }
-    write_file_atomically(at(kIndex), index.dump(2) + "\n");
+    write_file_atomically(at(kIndex), to_lines(index));
   }
 
   // A folder of the trunk alone leaves "model." out.
@@ -178,7 +178,7 @@ int merge(const MergeArguments& arguments, std::ostream& out) {
       {"ids", std::vector<int64_t>(ids_BT.data_ptr<int64_t>(), ids_BT.data_ptr<int64_t>() + ids_BT.numel())},
       {"largest_logit", unmerged.abs().max().item<double>()},
       {"largest_logit_drift", drift}};
-  out << report.dump() << "\n";
+  out << to_line(report) << "\n";
   return 0;
 }
 

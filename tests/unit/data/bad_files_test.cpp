@@ -14,6 +14,7 @@
 #include "data/audio/bytes.h"
 #include "data/audio/decode.h"
 #include "data/loader.h"
+#include "data/sources/open.h"
 #include "src/base/json.h"
 #include "tests/sanitizer.h"
 #include "tests/unit/data/support.h"
@@ -283,6 +284,19 @@ TEST(OddNames, AreReadAndShownOnOneLine) {
   EXPECT_EQ(text.find('\n'), std::string::npos);
   const Json back = Json::parse(text);  // valid UTF-8
   EXPECT_EQ(back["key"], "key\n\uFFFD");
+}
+
+TEST(OddNames, AFolderNeedNotBeUtf8) {
+  const test::TemporaryFolder folder;
+  const auto odd = folder.path() / "M\xfcller";
+  std::filesystem::create_directory(odd);
+  std::filesystem::rename(write_wav(folder, "a.wav", tone(1, 300)), odd / "a.wav");
+  std::ofstream(odd / "m.jsonl") << R"({"key": "a", "wav": "a.wav", "label": "x", "task": "ASR"})" << "\n";
+  for (int i = 0; i < 2; ++i) {  // made, and read again
+    const auto source = open_manifests({{{(odd / "m.jsonl").string()}}}, {{}, (folder.path() / "index").string()});
+    ASSERT_EQ(source->size(), 1);
+    EXPECT_EQ(source->row(0).audio().path, (odd / "a.wav").string());
+  }
 }
 
 TEST(OddNames, MayBeTooLongOrTooDeep) {

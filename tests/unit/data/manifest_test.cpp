@@ -56,6 +56,8 @@ TEST(ManifestLine, EachProblemHasItsSentence) {
   EXPECT_EQ(problem(with("tags", "[\"a\", [\"b\"]]")), "'tags' must be a list of texts, found a list in it");
   EXPECT_EQ(problem(with("tags", "3")), "'tags' must be a list of texts or one text, found a number");
   EXPECT_EQ(problem(with("prompt", "3")), "'prompt' must be text, found a number");
+  EXPECT_EQ(problem(with("task", "null")), "");  // the config may name it
+  EXPECT_EQ(problem(with("task", "3")), "'task' must be text, found a number");
   EXPECT_EQ(problem("[1]"), "the line must be a JSON object, found a list");
   EXPECT_EQ(problem("null"), "the line must be a JSON object, found null");
   EXPECT_EQ(problem("\"text\""), "the line must be a JSON object, found text");

@@ -84,6 +84,17 @@ TEST_F(TarSources, AWebDatasetSampleIsTheMembersOfOneName) {
   }
 }
 
+TEST_F(TarSources, WherePathsLieIsNoQuestion) {
+  folder_.write("a.tar", tar_member("a.wav", wav_) + tar_member("a.txt", "one") + tar_end());
+  ManifestConfig config = config_of("a.tar");
+  config.task = "ASR";
+  config.audio_root = {folder_.path().string()};
+  EXPECT_EQ(test::message_of([&] { open_manifests({config}, {{}, index_dir()}); }),
+            (folder_.path() / "a.tar").string() +
+                ": 'audio_root' and 'prefix' say where audio files lie, but these lie in tars; "
+                "remove them");
+}
+
 TEST_F(TarSources, MembersOfASampleMayStandApart) {
   folder_.write("a.tar", tar_member("a.wav", wav_) + tar_member("b.wav", wav_) + tar_member("a.txt", "A") +
                              tar_member("b.txt", "B") + tar_end());

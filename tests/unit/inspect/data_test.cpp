@@ -224,6 +224,18 @@ TEST_F(Data, BatchesOfTheTinyRecipe) {
     EXPECT_TRUE(contains(text, part)) << part << text;
 }
 
+// "Line" 2 of a list is its second element, wherever in the file that stands.
+TEST_F(Data, FixShowsNoForeignTextForTheElementsOfAList) {
+  const std::string manifest =
+      folder_.write("list.json", "[\n" + row("a", "a.wav", 2.5, "x") + ", {\"key\": 7},\n{\"key\": 8}]\n");
+  const Outcome got = run("data --fix " + path("clean.jsonl") + " " + manifest);
+  ASSERT_EQ(got.code, 0) << got.errors;
+  const auto rejects = json_lines(text(path("clean-rejects.jsonl")));
+  ASSERT_EQ(rejects.size(), 2U);
+  for (const auto& reject : rejects) EXPECT_TRUE(reject["row"].is_null()) << reject.dump();
+  EXPECT_EQ(rejects[0]["line"], 2);
+}
+
 TEST_F(Data, FixKeepsWhatCanBeUsedAndMendsIt) {
   write_wav("copy.wav", tone(1, 300), 16000);
   const std::string manifest =

@@ -60,6 +60,21 @@ class ChunkedCrossEntropy : public testing::Test {
   }
 };
 
+// One over a step's count of tokens has more bits than bf16.
+TEST_F(ChunkedCrossEntropy, ScalesInFp32) {
+  const auto head_VD = torch::randn({kV, kD}).to(torch::kBFloat16);
+  const auto targets_N = torch::randint(kV, {kN}, torch::kLong);
+  const auto values_ND = torch::randn({kN, kD}).to(torch::kBFloat16);
+  const auto gradient_of = [&](double scale) {
+    auto hidden_ND = values_ND.clone().requires_grad_();
+    const Head head = [&](const torch::Tensor& rows_nD) { return torch::linear(rows_nD, head_VD); };
+    (scale * cross_entropy(hidden_ND, head, targets_N, {.weight = 1, .logits_mib = 1}).sum).backward();
+    return hidden_ND.grad();
+  };
+  constexpr double kScale = 1.0 / 1001;
+  EXPECT_TRUE(gradient_of(kScale).equal((gradient_of(1).to(torch::kFloat) * kScale).to(torch::kBFloat16)));
+}
+
 TEST_F(ChunkedCrossEntropy, EqualsTheWholeOne) {
   for (bool trains_head : {false, true}) {
     const auto whole = run(0, trains_head), chunked = run(1, trains_head);

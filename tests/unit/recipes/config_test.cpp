@@ -158,6 +158,25 @@ TEST_F(UsamConfigTest, OneStreamIsEnoughAndNoneIsRefused) {
   EXPECT_EQ(run.train(), Outcome::kFinished);
   const auto message = test::message_of([&] { load_config(folder.write("none.yaml", none), {}, config); });
   EXPECT_TRUE(message.ends_with("'recipe.encoders' names no encoder; give at least one.")) << message;
+  all.replace(all.find("    mert:"), 9, "    mert.2:");
+  const auto dotted = test::message_of([&] { load_config(folder.write("dotted.yaml", all), {}, config); });
+  EXPECT_TRUE(
+      dotted.ends_with("'recipe.encoders' names 'mert.2', but names are parts of parameter paths: use letters, "
+                       "digits, '_' and '-'."))
+      << dotted;
+}
+
+// By recipe.freeze as by `train`: what rests draws no dropout.
+TEST_F(UsamConfigTest, WhatIsFrozenIsInEvaluationMode) {
+  const test::TinyRun run(test::tiny_config(
+      "run", {"recipe.freeze=[bridge.*]", "recipe.llm.train=lora", "recipe.llm.lora.targets=[q_proj]"}));
+  auto& model = run.model();
+  model.set_training(true);
+  EXPECT_FALSE(model.bridge->is_training());
+  EXPECT_FALSE(model.encoders[0].encoder->is_training());
+  EXPECT_TRUE(model.projector->is_training());
+  EXPECT_TRUE(model.llm->is_training());
+  EXPECT_TRUE(model.is_training());
 }
 
 }  // namespace

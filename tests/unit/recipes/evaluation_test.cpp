@@ -27,6 +27,13 @@ TEST(Figures, ATaskIsNeverWorseThanAllWrong) {
   EXPECT_EQ(figures({{"tasks", {{"ASR", {{"wer", 3.5}}}}}}).at("tasks/error"), 1);
 }
 
+TEST(Figures, OfACaptionCountsWhatComesNear) {
+  const auto error_of = [](const Json& metrics) { return figures({{"tasks", {{"T", metrics}}}}).at("tasks/error"); };
+  EXPECT_EQ(error_of({{"bleu", 0.25}, {"rouge_l", 0.5}, {"accuracy", 0.0}}), 0.75);
+  EXPECT_EQ(error_of({{"wer", 1.5}, {"accuracy", 0.0}, {"map", 0.75}}), 0.25);
+  EXPECT_EQ(error_of({{"cer", 0.125}}), 0.125);
+}
+
 TEST(Figures, WhatIsNotDefinedHasAName) {
   const auto all = figures({{"tasks", {{"MC", {{"map", nullptr}}}}}});
   EXPECT_TRUE(std::isnan(all.at("MC/map")));

@@ -91,6 +91,11 @@ class ProbeTest : public testing::Test {
 TEST_F(ProbeTest, TellsSoundsApart) {
   for (const auto& hypothesis : learned(config(separable("label"))))
     EXPECT_EQ(*hypothesis.answer, hypothesis.references.front()) << hypothesis.key;
+  // A data set's own evaluate.tasks, written for language models, is no obstacle.
+  auto likelihood = separable("label");
+  likelihood.push_back("run.dir=" + (folder_.path() / "likelihood").string());
+  likelihood.emplace_back("evaluate.tasks={SEC: {answer: likelihood}}");
+  EXPECT_EQ(learned(config(likelihood)).size(), 16U);
 }
 
 TEST_F(ProbeTest, GivesEachTagAProbability) {

@@ -21,7 +21,22 @@ TEST(RunLock, KeepsASecondTrainerOutWhileTheFirstTrains) {
     if (told.empty()) told = test::message_of([&] { Trainer(toy_config(3), toy_parts(run)).run(); });
     return std::map<std::string, double>();
   };
+  // A start that finds nothing to do leaves alone what the other one may be writing.
+  const std::string partial = run + "/.checkpoint-2.partial";
+  bool is_left = false;
+  parts.task_figures = [&, inner = parts.task_figures](auto&& stops) {
+    std::filesystem::create_directories(partial);
+    TrainerParts late = toy_parts(run);
+    late.checkpoint = "";
+    TrainerConfig none = toy_config(3);
+    none.max_steps = 0;
+    Trainer(none, late).run();
+    is_left = std::filesystem::exists(partial);
+    std::filesystem::remove_all(partial);
+    return inner(stops);
+  };
   Trainer(config, parts).run();
+  EXPECT_TRUE(is_left);
   EXPECT_EQ(told, fmt::format("{} is being trained by process {} on {}. Wait until it ends, or give this run a run.dir "
                               "of its own.",
                               run, getpid(), host_name()));

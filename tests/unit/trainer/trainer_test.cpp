@@ -206,6 +206,22 @@ TEST(Trainer, KeepsTheBestCheckpoint) {
                                                            "config.yaml", "last", "metrics.jsonl", "ranks"}));
 }
 
+TEST(Trainer, DecodesNothingForAFigureOfTheForwardPasses) {
+  const test::TemporaryFolder folder;
+  TrainerConfig config = toy_config(3);
+  config.best.metric = "error";
+  TrainerParts parts = toy_parts(folder.path());
+  bool decodes = false;
+  parts.task_figures = [&](auto&&) {
+    decodes = true;
+    return std::map<std::string, double>();
+  };
+  Trainer trainer(config, parts);
+  trainer.run();
+  EXPECT_FALSE(decodes);
+  EXPECT_EQ(trainer.state().best->metric, "error");
+}
+
 TEST(Trainer, NamesTheFiguresWhenTheBestMetricIsUnknown) {
   const test::TemporaryFolder folder;
   TrainerConfig config = toy_config(3);

@@ -96,7 +96,7 @@ TEST(Warm, AProbedStepSaysWhatItTook) {
   Trainer trainer(toy_config(6), std::move(parts));
   EXPECT_EQ(trainer.held().weights, (4 * 3 + 3 + 2 * 2) * 4 + 8);
   const auto before = recipe->module().parameters()[0].clone();
-  const Trial trial = trainer.probe(toy_batch({0, 3}));
+  const Trial trial = trainer.probe(toy_batch({0, 3}), /*as_last=*/true);
   EXPECT_FALSE(torch::equal(before, recipe->module().parameters()[0]));
   EXPECT_GT(trial.forward, 0);
   EXPECT_GT(trial.backward, 0);

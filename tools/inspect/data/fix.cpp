@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "data/row_reader.h"
 #include "src/base/error.h"
 #include "src/base/fs.h"
 #include "src/base/json.h"
@@ -24,14 +25,17 @@ void write_line(AtomicFile& file, const Json& line) {
   file.write(to_line(line) + '\n');
 }
 
-// The given lines of a text file, compressed or not; without those that cannot be read.
-std::map<int64_t, std::string> read_lines(const std::string& path, std::map<int64_t, std::string> wanted) {
+using Sentences = std::map<int64_t, std::vector<std::string>>;  // by line; 0 stands for the whole file
+
+// The given lines of a text file, compressed or not; without those that cannot be read. None of a JSON list, whose
+// "lines" are its elements.
+std::map<int64_t, std::string> read_lines(const std::string& path, const Sentences& wanted) {
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), &gzclose);
   if (!file || fs::is_directory(path)) return {};
+  if (data::detect_format(*data::open_row_text(path), nullptr).layout == data::RowLayout::kList) return {};
   std::map<int64_t, std::string> found;
   int64_t line = 1;
-  wanted.erase(0);  // stands for the whole file
-  auto next = wanted.begin();
+  auto next = wanted.upper_bound(0);
   for (int c = gzgetc(file.get()); c != -1 && next != wanted.end(); c = gzgetc(file.get())) {
     if (c != '\n' && line == next->first) found[line] += static_cast<char>(c);
     if (c == '\n' && line++ == next->first) ++next;
@@ -85,17 +89,18 @@ Json json_of(const data::Row& row, const fs::path& folder, double seconds, const
 }
 
 void write_refused(const Scan& scan, AtomicFile& rejects) {
-  std::map<std::string, std::map<int64_t, std::string>> by_file;
+  std::map<std::string, Sentences> by_file;
   for (const auto& problem : scan.input.refused) {
     const Refused refused = parted(problem, scan.input.path);
-    by_file[refused.file][refused.line] = refused.sentence;
+    by_file[refused.file][refused.line].push_back(refused.sentence);
   }
   for (const auto& [file, sentences] : by_file) {
     const auto lines = read_lines(file, sentences);
-    for (const auto& [line, sentence] : sentences) {
+    for (const auto& [line, of_line] : sentences) {
       const auto text = lines.find(line);
       const Json row = text == lines.end() ? Json() : Json(text->second);
-      write_line(rejects, {{"row", row}, {"file", file}, {"line", line}, {"reason", sentence}});
+      for (const auto& sentence : of_line)
+        write_line(rejects, {{"row", row}, {"file", file}, {"line", line}, {"reason", sentence}});
     }
   }
 }

@@ -2,6 +2,13 @@
 
 namespace usam::recipes {
 
+std::vector<std::string> constrained_tasks(const eval::EvaluateConfig& config) {
+  std::vector<std::string> names;
+  for (const auto& [name, task] : config.tasks)
+    if (task.answer != eval::Answer::kText) names.push_back(name);
+  return names;
+}
+
 decode::Options decoding_options(const eval::EvaluateConfig& config, const Answers& recipe) {
   const auto& given = config.decoding;
   decode::Options options;

@@ -51,6 +51,8 @@ class Classifies {
   virtual torch::Tensor scores(const data::Batch& batch) = 0;
 };
 
+// The tasks whose answers evaluate.tasks wants to be one of some labels, or a number: usam-eval's alone.
+std::vector<std::string> constrained_tasks(const eval::EvaluateConfig& config);
 // The search that a config asks for, with the recipe's tokenizer and end tokens.
 decode::Options decoding_options(const eval::EvaluateConfig& config, const Answers& recipe);
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "src/base/error.h"
+#include "src/base/log.h"
+#include "src/base/text.h"
 #include "src/decode/constraint.h"
 #include "tools/base_options.h"
 
@@ -86,6 +88,10 @@ recipes::RunConfig config_of(const GenerateArguments& arguments) {
 std::shared_ptr<const decode::Options> search_of(const GenerateArguments& arguments, const recipes::RunConfig& config,
                                                  const recipes::Answers& recipe) {
   const auto& tokenizer = *recipe.tokenizer();
+  const auto tasks = recipes::constrained_tasks(config.evaluate);
+  if (!tasks.empty() && arguments.labels.empty() && !arguments.is_number)
+    log::warn("Answers to {} are free text here: evaluate.tasks holds for usam-eval. Give --label or --number.",
+              join_words(tasks));
   auto options = recipes::decoding_options(config.evaluate, recipe);
   options.n_best = std::max<int64_t>(arguments.n_best, 1);
   for (const auto& stop : arguments.stop) {

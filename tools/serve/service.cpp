@@ -4,6 +4,7 @@
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/base/program.h"
+#include "src/base/text.h"
 #include "tools/serve/api_error.h"
 #include "tools/serve/page.h"
 #include "tools/serve/spectrogram.h"
@@ -85,6 +86,8 @@ Service::Service(Recipe& recipe, const recipes::RunConfig& config, torch::Device
   offer_.model = options_.model;
   offer_.tasks = recipes::recipe_registry().tasks(config.recipe);
   offer_.most_answers = options_.most_rows;
+  if (const auto tasks = recipes::constrained_tasks(config.evaluate); !tasks.empty())
+    log::warn("Answers to {} are free text here: evaluate.tasks holds for usam-eval.", join_words(tasks));
   offer_.options = std::make_shared<const decode::Options>(
       recipes::decoding_options(config.evaluate, answers_of(recipe, config.recipe.type)));
 }

@@ -52,6 +52,13 @@ std::vector<int64_t> letters(const Tokenizer& tokenizer) {
   return found;
 }
 
+TEST_F(AnswersTest, TasksOfLabelsAndNumbersAreNamed) {
+  EXPECT_TRUE(constrained_tasks(tiny().config.evaluate).empty());
+  const auto with =
+      tiny({"evaluate.tasks={SER: {answer: likelihood}, QUA: {answer: number}, ASR: {max_new_tokens: 9}}"});
+  EXPECT_EQ(constrained_tasks(with.config.evaluate), (std::vector<std::string>{"QUA", "SER"}));
+}
+
 TEST_F(AnswersTest, RanksWithOtherRowsAreRefused) {
   const auto ranks = dist::thread_ranks(2);
   const std::vector<TinyRun> runs = {tiny(), tiny()};

@@ -152,7 +152,7 @@ void read_lines(const std::string& path, const std::function<void(int64_t, std::
     constexpr int64_t kBytes = 1 << 20;
     const auto text = open_row_text(path);
     if (const auto wrong = wrong_encoding(text->read(0, 4)); !wrong.empty()) user_error("{}: {}", path, wrong);
-    for (int64_t at = 0; at < text->size(); at += kBytes) split_off(text->read(at, kPiece));
+    for (int64_t at = 0; at < text->size(); at += kBytes) split_off(text->read(at, kBytes));
   }
   take(pending);
 }

@@ -10,6 +10,9 @@
 namespace usam {
 namespace {
 
+using test::toy_config;
+using test::toy_parts;
+
 TEST(RunLock, KeepsASecondTrainerOutWhileTheFirstTrains) {
   const test::TemporaryFolder folder;
   const std::string run = folder.path() / "run";

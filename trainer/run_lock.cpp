@@ -10,7 +10,6 @@
 #include "src/base/text.h"
 
 namespace usam {
-
 namespace {
 
 std::string lock_of(const std::string& run) {

@@ -22,6 +22,7 @@ size_t open_bytes(std::string_view text, const Options& options) {
 }  // namespace
 
 std::string TextStream::next(const Ids& so_far) {
+  if (options_.beams > 1) return "";
   auto text = text_of(so_far, options_);
   text.resize(text.size() - open_bytes(text, options_));
   return rest(text);

@@ -140,9 +140,7 @@ void Engine::take_in(std::vector<Going> fresh) {
     one.question.example.clear();
     one.question.place.reset();
     one.ticket->prompt_tokens_ = lengths[i];
-    // Of several beams the best so far may change, so that only the end can be told.
-    if (one.question.is_streamed && one.question.options->beams == 1)
-      one.stream = std::make_unique<decode::TextStream>(*one.question.options);
+    if (one.question.is_streamed) one.stream = std::make_unique<decode::TextStream>(*one.question.options);
     rows_ += rows_of(*one.question.options);
     requests.push_back({++last_id_, one.question.key, one.question.options});
     going_.emplace(last_id_, std::move(one));
@@ -175,8 +173,7 @@ void Engine::step() {
       auto one = std::move(going_.extract(id).mapped());
       rows_ -= rows_of(*one.question.options);
       for (const auto& hypothesis : hypotheses) counters_.tokens += std::ssize(hypothesis.ids);
-      if (one.question.is_streamed)
-        one.ticket->tell(one.stream ? one.stream->rest(hypotheses.front().text) : hypotheses.front().text);
+      if (one.stream) one.ticket->tell(one.stream->rest(hypotheses.front().text));
       one.ticket->finish(hypotheses);
     }
     for (const auto& [id, one] : going_)

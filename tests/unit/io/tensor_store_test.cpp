@@ -271,8 +271,9 @@ TEST(TensorStore, AFullDiskIsToldOnceAndEndsNothing) {
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   const std::string warning =
-      "File too large. The cache takes nothing more; training goes on "
+      "': File too large. The cache takes nothing more; training goes on "
       "without it.\n";
+  EXPECT_NE(log.find("Cannot write '"), std::string::npos) << log;
   EXPECT_NE(log.find(warning), std::string::npos) << log;
   EXPECT_EQ(log.find(warning), log.rfind(warning));
   EXPECT_EQ(shards(folder.path()).size(), 1u);  // and no partial file

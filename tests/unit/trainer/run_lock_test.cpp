@@ -29,11 +29,7 @@ TEST(RunLock, KeepsASecondTrainerOutWhileTheFirstTrains) {
   bool is_left = false;
   parts.task_figures = [&, inner = parts.task_figures](auto&& stops) {
     std::filesystem::create_directories(partial);
-    TrainerParts late = toy_parts(run);
-    late.checkpoint = "";
-    TrainerConfig none = toy_config(3);
-    none.max_steps = 0;
-    Trainer(none, late).run();
+    Trainer(toy_config(0), toy_parts(run)).run();
     is_left = std::filesystem::exists(partial);
     std::filesystem::remove_all(partial);
     return inner(stops);

@@ -177,5 +177,36 @@ class Programs(unittest.TestCase):
         self.assertGreater(points[0]["memory"], 0)
 
 
+class Parts(unittest.TestCase):
+    """Every part of tools/bench/run, as small as it goes: that it still runs, and that its report makes a table."""
+
+    def run_part(self, folder: str, part: str, *options: str) -> str:
+        programs = Path(os.environ["USAM_BENCH_STEP"]).parent
+        environment = os.environ | {"USAM_BENCH": folder, "USAM_PROGRAMS": str(programs), "USAM_LOG": "error"}
+        del environment["OMP_NUM_THREADS"]
+        done = subprocess.run([TREE / "tools/bench/run", part, *options], capture_output=True, text=True, env=environment, cwd=TREE)
+        self.assertEqual(done.returncode, 0, done.stderr[-4000:])
+        return done.stdout
+
+    def test_all(self) -> None:
+        shared = Path(os.environ.get("USAM_SHARED", TREE / "../shared"))
+        if not (shared / "peer").is_dir() or not (TREE / ".venv-oracle").is_dir():
+            self.skipTest("needs ../shared/peer and .venv-oracle (tools/setup --oracles)")
+        kinds = "peer_same,usam_same,usam_best,usam_cached"
+        with tempfile.TemporaryDirectory() as folder:
+            self.run_part(folder, "train", "--sizes", "tiny", "--kinds", kinds, "--repeat", "1", "--steps", "4", "--skip", "1", "--clips", "16", "--retries", "0")
+            self.run_part(folder, "decode", "--tokens", "4", "--repeat", "1", "--rows", "1,2", "--llm", f"{folder}/tiny-20/qwen2")
+            self.run_part(folder, "data", "--workers", "1", "--repeat", "1", "--clips", "40", "--long-clips", "4")
+            self.run_part(folder, "micro", "--seconds", "0.001")
+            tables = self.run_part(folder, "table")
+            losses = json.loads((Path(folder) / "report_train.json").read_text(encoding="utf8"))["sizes"]["tiny"]["losses"]
+            apart = json.loads((Path(folder) / "report_data.json").read_text(encoding="utf8"))["apart"]
+        for part in ("goals", "train", "data", "micro"):
+            self.assertIn(f"## {part}\n", tables)
+        self.assertIn("| `qformer/768` |", tables)
+        self.assertLess(losses["apart"], 1e-5)
+        self.assertLess(max(value for of in apart.values() for value in of.values()), 1e-5)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -148,6 +148,7 @@ class Bench:
         self.args, self.out = args, pathlib.Path(args.output)
         self.out.mkdir(parents=True, exist_ok=True)
         rows = rows_of(pathlib.Path(args.data))
+        rows = rows[:: max(1, len(rows) // args.clips)] if args.clips else rows
         long = joined(rows, self.out / "joined", args.long_clips)
         few = max(1, len(rows) // 600)
         self.sets = {"as they are": (rows, False), "5 to 20 s": (long, False), "as they are, Whisper over 30 s": (rows[::few], True)}
@@ -239,6 +240,7 @@ def main() -> None:
     ap.add_argument("--workers", default="1,2")
     ap.add_argument("--repeat", type=int, default=3)
     ap.add_argument("--batch", type=int, default=16)
+    ap.add_argument("--clips", type=int, default=0, help="about so many of the recordings as they are; default: all")
     ap.add_argument("--long-clips", type=int, default=400)
     args = ap.parse_args()
     torch.set_num_threads(1)

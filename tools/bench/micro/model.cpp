@@ -17,7 +17,7 @@ void qformer(benchmark::State& state) {
   config.hidden = D, config.heads = std::max<int64_t>(1, D / 64), config.dropout = 0;
   nn::WindowQFormer bridge(config, 3 * D);
   const auto x_BTD = torch::randn({B, T, 3 * D});
-  const Frames frames{x_BTD, torch::ones({B, T}, torch::kBool), 25};
+  const Frames frames{x_BTD, torch::full({B}, T, torch::kLong), 25};
   for (auto _ : state) {
     bridge->forward(frames).x_BTD.sum().backward();
     bridge->zero_grad();

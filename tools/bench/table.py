@@ -108,14 +108,14 @@ def micro_part(report: dict) -> str:
 
 
 def growth_part(report: dict) -> str:
-    from growth import AXES
+    from growth import AXES, growth_text
 
     rows = []
     for axis, of in report["axes"].items():
-        cells = [f"{of[name]['exponent']:.2f} ({100 * of[name]['law_apart']:.0f} %)" for name in ("work", "seconds", "memory")]
+        cells = [f"{growth_text(of, name).removeprefix('exponent ')} ({100 * of[name]['law_apart']:.0f} %)" for name in ("work", "seconds", "memory")]
         rows.append([axis.replace("_", " "), f"{of['x'][0]} to {of['x'][-1]}", AXES[axis][3], *cells])
     return (markdown(["against", "from, to", "expected beside a constant", "work, counted", "processor time", "memory of a step"], rows, left=3) +
-            "\n\nThe exponent p of the best a + b x^p, and in brackets how far the points lie at most from the expected law, relative to the "
+            "\n\nThe exponent p of the best a + b x^p (of a time that rises by less than half: by how much), and in brackets how far the points lie at most from the expected law, relative to the "
             f"largest. {stamp(report)}")
 
 

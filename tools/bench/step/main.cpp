@@ -2,12 +2,12 @@
 // which matrix products are among it, and what the steps took in time, processor and memory. Nothing is written into
 // the run's folder.
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 
 #include "recipes/run.h"
 #include "src/base/error.h"
 #include "src/base/json.h"
+#include "src/tensor/peak_bytes.h"
 #include "src/tensor/rng.h"
 #include "tools/bench/processor_time.h"
 #include "tools/bench/step/profile.h"
@@ -28,20 +28,6 @@ struct Arguments {
   std::vector<std::string> overrides;
   int64_t steps = 3, skip = 1;
 };
-
-// Of /proc/self/status, in bytes: VmRSS, VmHWM.
-int64_t memory(const std::string& name) {
-  std::ifstream status("/proc/self/status");
-  for (std::string key; status >> key;) {
-    if (int64_t kilobytes = 0; key == name + ":" && status >> kilobytes) return 1024 * kilobytes;
-  }
-  return 0;
-}
-
-// From here on VmHWM is the most since now.
-void forget_peak() {
-  std::ofstream("/proc/self/clear_refs") << 5;
-}
 
 // Micro-batches one after the other, epoch after epoch.
 class Feed {
@@ -76,8 +62,6 @@ class Bench {
   }
 
   Json run() {
-    const int64_t before = memory("VmRSS");
-    forget_peak();
     Json steps = Json::array();
     bench::Work work;
     for (int64_t i = 0; i < arguments_.steps; ++i) {
@@ -94,8 +78,7 @@ class Bench {
                    {"work_per_step", work.total() / counted},
                    {"by_operator", operators},
                    {"products", products(work)},
-                   {"peak_bytes", memory("VmHWM")},
-                   {"step_bytes", memory("VmHWM") - before},
+                   {"tensor_bytes", tensor_bytes_},
                    {"device_bytes", peak_memory(device_).device},
                    {"threads", at::get_num_threads()}};
     return report;
@@ -116,6 +99,15 @@ class Bench {
     const data::Batch batch = feed_.next();
     const Stopwatch clock;
     const double processor = processor_seconds();
+    double loss = 0;
+    const PeakBytes memory([&] { loss = train(batch, index); }, device_.type());
+    tensor_bytes_ = std::max(tensor_bytes_, memory.peak());
+    return {{"seconds", clock.seconds()},
+            {"processor_seconds", processor_seconds() - processor},
+            {"audio_seconds", batch.audio_seconds},
+            {"loss", loss}};
+  }
+  double train(const data::Batch& batch, int64_t index) {
     seed_default_generators(draw_key(static_cast<uint64_t>(config_.seed), "dropout", index, 0));
     for (const auto& group : recipe_->groups())
       for (const auto& [name, parameter] : group.parameters) parameter.mutable_grad() = torch::Tensor();
@@ -134,11 +126,7 @@ class Bench {
       if (!parameter.grad().defined()) parameter.mutable_grad() = torch::zeros_like(parameter);
     clip_gradients(groups, config_.trainer.max_grad_norm);
     optimizer_->step(groups, optimizer_->base_lr());
-    const auto value = loss.item<double>();  // also waits for the device
-    return {{"seconds", clock.seconds()},
-            {"processor_seconds", processor_seconds() - processor},
-            {"audio_seconds", batch.audio_seconds},
-            {"loss", value}};
+    return loss.item<double>();  // also waits for the device
   }
 
   const Arguments& arguments_;
@@ -149,6 +137,7 @@ class Bench {
   Feed feed_;
   std::shared_ptr<Optimizer> optimizer_;
   bench::WorkCounter counter_;
+  int64_t tensor_bytes_ = 0;  // the most that a step's tensors held at a time, beside what was there before it
 };
 
 int run(const Arguments& arguments) {

@@ -1,5 +1,7 @@
 #include "src/decode/prompt.h"
 
+#include <algorithm>
+
 #include "src/base/error.h"
 #include "src/tensor/frames.h"
 
@@ -7,16 +9,17 @@ namespace usam::decode {
 
 ReadPrompts read_prompts(LanguageModel& model, const torch::Tensor& prompts_BTD, const torch::Tensor& lengths_B) {
   const int64_t batch = prompts_BTD.size(0), longest = prompts_BTD.size(1);
-  if (lengths_B.numel() != batch || lengths_B.lt(1).any().item<bool>() || lengths_B.gt(longest).any().item<bool>())
+  const auto lengths = to_vector(lengths_B);
+  if (std::ssize(lengths) != batch ||
+      std::ranges::any_of(lengths, [&](int64_t length) { return length < 1 || length > longest; }))
     internal_error("{} prompts of at most {} positions do not go with lengths of shape ({}) out of 1 to {}", batch,
-                   longest, lengths_B.numel(), longest);
-  auto lengths = lengths_B.to(prompts_BTD.device(), torch::kLong);
-  auto positions_BT = torch::arange(longest, lengths.options()).expand({batch, longest});
+                   longest, lengths.size(), longest);
+  std::vector<torch::Tensor> rows;
+  for (int64_t b = 0; b < batch; ++b) rows.push_back(prompts_BTD[b].narrow(0, 0, lengths[static_cast<size_t>(b)]));
   auto cache = model.make_cache();
-  auto hidden_BTD =
-      model.forward(prompts_BTD, positions_BT, length_mask(lengths, longest).to(torch::kLong), cache.get());
-  auto last_BD = hidden_BTD.index({torch::arange(batch, lengths.options()), lengths - 1});
-  return {std::move(cache), last_BD, lengths};
+  const auto hidden_ND = model.forward_packed(torch::cat(rows), lengths, cache.get());
+  const auto next_B = to_device(lengths, prompts_BTD.device());
+  return {std::move(cache), hidden_ND.index_select(0, next_B.cumsum(0) - 1), next_B};
 }
 
 void select_rows(ReadPrompts& prompts, const std::vector<int64_t>& places) {

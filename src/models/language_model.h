@@ -30,8 +30,9 @@ class LanguageModel : public torch::nn::Module {
   virtual torch::Tensor forward(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
                                 const torch::Tensor& segments_BT, KvCache* cache = nullptr) = 0;
   // Sequences behind each other without padding: embeds (N, D) of all their positions, `lengths` of each. Each is
-  // computed as in a row of its own. Returns hidden states (N, D).
-  virtual torch::Tensor forward_packed(const torch::Tensor& embeds_ND, const std::vector<int64_t>& lengths) = 0;
+  // computed as in a row of its own, and is one in a cache, which held nothing. Returns hidden states (N, D).
+  virtual torch::Tensor forward_packed(const torch::Tensor& embeds_ND, const std::vector<int64_t>& lengths,
+                                       KvCache* cache = nullptr) = 0;
   virtual torch::Tensor logits(const torch::Tensor& hidden) = 0;  // (..., D) -> (..., V)
   virtual std::unique_ptr<KvCache> make_cache() const = 0;
   virtual int64_t width() const = 0;

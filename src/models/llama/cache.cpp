@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "src/base/error.h"
+#include "src/tensor/frames.h"
 
 namespace usam::llama {
 namespace {
@@ -21,6 +22,10 @@ bool write_one(torch::Tensor& store_BGCK, int64_t position, const torch::Tensor&
       std::memcpy(to + ((b * store_BGCK.size(1) + g) * store_BGCK.size(2) + position) * bytes,
                   from + (b * new_BGTK.stride(0) + g * new_BGTK.stride(1)) * size, static_cast<size_t>(bytes));
   return true;
+}
+
+void require_no_gradient(const torch::Tensor& x) {
+  if (x.requires_grad()) internal_error("a key/value cache holds no gradients: use it under NoGradGuard");
 }
 
 }  // namespace
@@ -99,9 +104,27 @@ torch::Tensor Cache::append_segments(const torch::Tensor& segments_BT) {
 
 std::pair<torch::Tensor, torch::Tensor> Cache::append(int64_t layer, const torch::Tensor& keys_BGTK,
                                                       const torch::Tensor& values_BGTK) {
-  if (keys_BGTK.requires_grad()) internal_error("a key/value cache holds no gradients: use it under NoGradGuard");
+  require_no_gradient(keys_BGTK);
   auto& stored = layers_.at(static_cast<size_t>(layer));
   return {write(stored.keys_BGCK, keys_BGTK, 2), write(stored.values_BGCK, values_BGTK, 2)};
+}
+
+void Cache::begin_rows(const std::vector<int64_t>& lengths, torch::Device device) {
+  if (length_ > 0) internal_error("{} prompts are to fill a cache that holds {} positions", lengths.size(), length_);
+  const auto lengths_B = torch::tensor(lengths, torch::kLong);
+  length_ = std::ranges::max(lengths);
+  segments_BC_ = length_mask(lengths_B, length_, device).to(torch::kLong);
+  places_N_ = valid_places(lengths_B, length_, device);
+}
+
+void Cache::fill(int64_t layer, const torch::Tensor& keys_NGK, const torch::Tensor& values_NGK) {
+  const auto padded_BGSK = [this](const torch::Tensor& x_NGK) {
+    require_no_gradient(x_NGK);
+    const auto B = segments_BC_.size(0), G = x_NGK.size(1), K = x_NGK.size(2);
+    const auto x_BSGK = torch::zeros({B * length_, G, K}, x_NGK.options()).index_copy_(0, places_N_, x_NGK);
+    return x_BSGK.view({B, length_, G, K}).transpose(1, 2).contiguous();
+  };
+  layers_.at(static_cast<size_t>(layer)) = {padded_BGSK(keys_NGK), padded_BGSK(values_NGK)};
 }
 
 torch::Tensor Cache::write(torch::Tensor& store, const torch::Tensor& added, int64_t axis) const {

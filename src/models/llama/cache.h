@@ -1,6 +1,6 @@
 #pragma once
-// Keys and values of a decoder's layers. B rows, G key/value heads, S positions, C positions that there is room for, K
-// head width.
+// Keys and values of a decoder's layers. B rows, G key/value heads, S positions, C positions that there is room for, N
+// positions of rows without padding, K head width.
 #include <torch/torch.h>
 
 #include <memory>
@@ -28,6 +28,10 @@ class Cache final : public KvCache {
   // Adds one layer's keys and values of the new positions; returns those of all positions (B, G, S, K).
   std::pair<torch::Tensor, torch::Tensor> append(int64_t layer, const torch::Tensor& keys_BGTK,
                                                  const torch::Tensor& values_BGTK);
+  // Rows of these lengths, once a forward pass and before its layers, instead: the cache held nothing.
+  void begin_rows(const std::vector<int64_t>& lengths, torch::Device device);
+  // One layer's keys and values of these rows, which lie behind each other.
+  void fill(int64_t layer, const torch::Tensor& keys_NGK, const torch::Tensor& values_NGK);
 
  private:
   struct Layer {
@@ -40,8 +44,9 @@ class Cache final : public KvCache {
 
   std::vector<Layer> layers_;
   torch::Tensor segments_BC_;
-  int64_t length_ = 0;    // S
-  int64_t reserved_ = 0;  // how many positions are expected
+  torch::Tensor places_N_;  // of begin_rows(), in B x S
+  int64_t length_ = 0;      // S
+  int64_t reserved_ = 0;    // how many positions are expected
 };
 
 }  // namespace usam::llama

@@ -32,8 +32,10 @@ torch::Tensor AttentionImpl::forward(const torch::Tensor& x_BTD, const Pass& pas
     keys = k_norm_(keys).to(values.scalar_type());
   }
   std::tie(queries, keys) = nn::rotate(queries, keys, pass.rotation);
-  if (pass.packing)
+  if (pass.packing) {
+    if (pass.cache) pass.cache->fill(layer_, keys, values);
     return o_proj_(nn::packed_attention(queries, keys, values, has_window_ ? *pass.sliding_packing : *pass.packing));
+  }
   queries = queries.transpose(1, 2), keys = keys.transpose(1, 2), values = values.transpose(1, 2);
   if (pass.cache) std::tie(keys, values) = pass.cache->append(layer_, keys, values);
   return o_proj_(nn::grouped_attention(queries, keys, values, has_window_ ? pass.sliding_mask : pass.mask));
@@ -87,6 +89,12 @@ Decoder::Decoder(const Sizes& sizes, const Family& family)
   if (!sizes.is_tied) lm_head_ = register_module("lm_head", nn::Linear(sizes.hidden, sizes.vocab, false));
 }
 
+Cache* Decoder::own(KvCache* cache) {
+  auto* own = dynamic_cast<Cache*>(cache);
+  if (cache && !own) internal_error("the cache given was made by another language model");
+  return own;
+}
+
 Pass Decoder::prepare(const torch::Tensor& positions_BT, const torch::Tensor& segments_BT, Cache* cache) const {
   auto all_segments_BS = cache ? cache->append_segments(segments_BT) : segments_BT;
   const int64_t queries = segments_BT.size(1);
@@ -115,14 +123,15 @@ torch::Tensor Decoder::embed(const torch::Tensor& ids) {
 
 torch::Tensor Decoder::forward(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
                                const torch::Tensor& segments_BT, KvCache* cache) {
-  auto* own_cache = dynamic_cast<Cache*>(cache);
-  if (cache && !own_cache) internal_error("the cache given was made by another language model");
-  return run(embeds_BTD, prepare(positions_BT, segments_BT, own_cache));
+  return run(embeds_BTD, prepare(positions_BT, segments_BT, own(cache)));
 }
 
-torch::Tensor Decoder::forward_packed(const torch::Tensor& embeds_ND, const std::vector<int64_t>& lengths) {
+torch::Tensor Decoder::forward_packed(const torch::Tensor& embeds_ND, const std::vector<int64_t>& lengths,
+                                      KvCache* cache) {
   const auto device = embeds_ND.device();
   Pass pass;
+  pass.cache = own(cache);
+  if (pass.cache) pass.cache->begin_rows(lengths, device);
   pass.rotation = nn::rotation(frequencies_, nn::positions_of(lengths, device));
   pass.packing = std::make_shared<nn::Packing>(nn::packing(lengths, device));
   if (!sizes_.has_window.empty())

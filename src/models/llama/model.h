@@ -93,7 +93,8 @@ class Decoder final : public LanguageModel {
   torch::Tensor embed(const torch::Tensor& ids) override;
   torch::Tensor forward(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
                         const torch::Tensor& segments_BT, KvCache* cache = nullptr) override;
-  torch::Tensor forward_packed(const torch::Tensor& embeds_ND, const std::vector<int64_t>& lengths) override;
+  torch::Tensor forward_packed(const torch::Tensor& embeds_ND, const std::vector<int64_t>& lengths,
+                               KvCache* cache = nullptr) override;
   // What transformers returns as hidden_states: the input, every block's output, the last one after the final norm.
   std::vector<torch::Tensor> states(const torch::Tensor& embeds_BTD, const torch::Tensor& positions_BT,
                                     const torch::Tensor& segments_BT);
@@ -108,6 +109,7 @@ class Decoder final : public LanguageModel {
   const torch::Tensor& rope_frequencies() const { return frequencies_; }
 
  private:
+  static Cache* own(KvCache* cache);
   Pass prepare(const torch::Tensor& positions_BT, const torch::Tensor& segments_BT, Cache* cache) const;
   torch::Tensor run(const torch::Tensor& embeds, const Pass& pass);
   bool keeps_int8();  // some linear layer's weight, whose store (weight_store.h) is set once

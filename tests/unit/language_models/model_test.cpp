@@ -111,6 +111,33 @@ TEST(Decoder, PackedSequencesEqualPaddedRows) {
   }
 }
 
+// What packed sequences leave in a cache is what padded rows leave, windows included.
+TEST(Decoder, PackedSequencesFillACache) {
+  torch::NoGradGuard no_grad;
+  for (const auto* family : {&llama::kLlama, &mistral::kMistral}) {
+    auto sizes = llama::resolve_sizes(tiny(), *family, 60);
+    sizes.window = 5;
+    sizes.has_window = {family == &mistral::kMistral, false};
+    llama::Decoder model(sizes, *family);
+    torch::manual_seed(8);
+    for (auto& p : model.parameters()) p.data().normal_(0, 0.2);
+    const auto rows_BTD = torch::randn({3, 9, 32}), next_B1D = torch::randn({3, 1, 32});
+    const auto lengths_B1 = torch::tensor({{4}, {9}, {1}});
+    const auto valid_BT = torch::arange(9) < lengths_B1;
+    const auto padded = model.make_cache(), packed = model.make_cache();
+    model.forward(rows_BTD, positions_of(rows_BTD), valid_BT.to(torch::kLong), padded.get());
+    model.forward_packed(rows_BTD.index({valid_BT}), {4, 9, 1}, packed.get());
+    EXPECT_EQ(packed->length(), 9);
+    for (int64_t step = 0; step < 2; ++step) {
+      const auto next = [&](KvCache* cache) {
+        return model.forward(next_B1D, lengths_B1 + step, torch::ones({3, 1}, torch::kLong), cache);
+      };
+      EXPECT_TRUE(torch::allclose(next(packed.get()), next(padded.get()), 1e-4, 1e-5)) << family->model_type;
+    }
+    EXPECT_THROW(model.forward_packed(next_B1D[0], {1}, packed.get()), std::logic_error);  // no place for prompts now
+  }
+}
+
 TEST(Decoder, CacheInPiecesEqualsOnePass) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(6);

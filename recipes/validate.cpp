@@ -135,11 +135,11 @@ void require_training_data(const RunConfig& config) {
     user_error("data.train names nothing to train on: name a manifest in the config, or give data.train=FILE.");
 }
 
-std::string validate(const RunConfig& config) {
+std::string validate(const RunConfig& config, const std::shared_ptr<dist::Communicator>& ranks) {
   require_training_data(config);
   const int64_t baseline = resident_memory().all;
   const auto train = open_data(config.data.train, config);
-  const std::shared_ptr<Recipe> recipe = build_recipe(config, *train);
+  const std::shared_ptr<Recipe> recipe = build_recipe(config, *train, ranks);
   const auto train_set = make_data_set(train, *recipe, config, true, nullptr);
   std::string text = data_summary("data.train", *train_set, config.data);
   std::shared_ptr<const data::DataSet> valid;
@@ -152,7 +152,7 @@ std::string validate(const RunConfig& config) {
     if (manifests == &config.data.valid) valid = set;
   }
   text += doubts_of(*train_set, *recipe) + parameter_table(*recipe);
-  const Estimate estimate = try_steps(config, recipe, train_set, valid);
+  const Estimate estimate = try_steps(config, recipe, train_set, valid, ranks);
   return text + describe_memory(estimate, baseline) + describe_time(estimate, config) +
          first_samples(*train_set, *recipe, estimate.first);
 }

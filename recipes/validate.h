@@ -12,8 +12,8 @@ void require_training_data(const RunConfig& config);
 
 // Opens everything that a run needs and says what it found: rows, hours, unreadable files, micro-batches of an epoch,
 // parameters, what the run will take of memory and time (estimate.h), the first samples as the model will read them.
-// UserError where training would not start.
-std::string validate(const RunConfig& config);
+// UserError where training would not start. Every rank calls it.
+std::string validate(const RunConfig& config, const std::shared_ptr<dist::Communicator>& ranks = dist::single_rank());
 
 // The config that a checkpoint is evaluated with: model, prompts, normaliser and overlays of the checkpoint; data.* and
 // evaluate.* as asked. UserError that lists the other keys in which the two differ and that no override names.

@@ -90,7 +90,9 @@ int run(const Arguments& arguments) {
     return kDone;
   }
   if (!arguments.validate.empty()) {
-    std::fputs(recipes::validate(config).c_str(), stdout);
+    const dist::Launch launch = dist::read_launch();
+    const std::string found = recipes::validate(config, join_ranks(launch, config.parallel));
+    if (launch.rank == 0) std::fputs(found.c_str(), stdout);
     return kDone;
   }
   return train(config, arguments);

@@ -1,5 +1,6 @@
 #include "trainer/trainer.h"
 
+#include <ATen/ceil_div.h>
 #include <algorithm>
 #include <cmath>
 
@@ -19,10 +20,6 @@ namespace {
 // Rides along with the counts, for the log.
 constexpr const char* kAudioSeconds = "audio seconds";
 const std::string kSeen = "seen ";
-
-int64_t rounds_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 }  // namespace
 
@@ -53,8 +50,7 @@ StepRecord Trainer::step() {
   at("update");
   const std::vector<ParameterGroup> groups = this->groups();
   record.figures = tally.figures(counts, *parts_.ranks);
-  record.gradient_norm =
-      clip_gradients(groups, config_.max_grad_norm, parallel_->is_shared() ? parts_.ranks.get() : nullptr);
+  record.gradient_norm = clip(groups);
   record.lr = optimizer_->base_lr() * schedule_->factor(state_.step, total_);
   record.finite = Guard::finite(record.figures.loss, record.gradient_norm);
   if (record.finite) {
@@ -77,7 +73,7 @@ StepRecord Trainer::step() {
 std::vector<data::Batch> Trainer::fetch() {
   if (!stream_) stream_ = parts_.train.open(state_.cursor);
   std::vector<data::Batch> batches;
-  for (int64_t round = rounds_up(micro_batches_of_step(), parts_.ranks->world()); round > 0; --round) {
+  for (int64_t round = at::ceil_div(micro_batches_of_step(), parts_.ranks->world()); round > 0; --round) {
     std::optional<data::Batch> batch = next_of(*stream_, "data");
     if (!batch) internal_error("the data of epoch {} ended before its last micro-batch", state_.cursor.epoch);
     batches.push_back(std::move(*batch));
@@ -114,6 +110,10 @@ void Trainer::backward(const torch::Tensor& loss, bool is_last) {
   at("backward", keys_under_way_);
   if (is_last) parallel_->expect_last_backward();
   loss.backward();
+}
+
+double Trainer::clip(const std::vector<ParameterGroup>& groups) {
+  return clip_gradients(groups, config_.max_grad_norm, parallel_->is_shared() ? parts_.ranks.get() : nullptr);
 }
 
 // Names the samples of the micro-batches whose loss is not finite, or of the whole step where only a gradient is to

@@ -91,6 +91,7 @@ class Trainer {
   Counts count(const std::vector<data::Batch>& batches);
   StepOutput forward(const data::Batch& batch);
   void backward(const torch::Tensor& loss, bool is_last);
+  double clip(const std::vector<ParameterGroup>& groups);  // the norm before
   void drop(const StepRecord& record, const std::vector<data::Batch>& batches,
             const std::vector<torch::Tensor>& losses);
   std::optional<EpochRecord> advance();

@@ -12,9 +12,10 @@ struct Trial {
   int64_t bytes = 0;
 };
 
-// Bytes of the tensors that stay from step to step; of gradients those that the last step left.
+// Bytes of the tensors that stay from step to step on this rank; of gradients those that the last step left.
 struct Held {
   int64_t weights = 0, gradients = 0, optimizer = 0;
+  int64_t trained = 0;  // of all trained values, wherever they lie
 };
 
 }  // namespace usam

@@ -5,6 +5,7 @@
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/base/text.h"
+#include "src/dist/gather.h"
 #include "src/tensor/peak_bytes.h"
 #include "src/tensor/rng.h"
 #include "trainer/budget.h"
@@ -33,6 +34,23 @@ class Statistics {
  private:
   void keep(const torch::Tensor& tensor) { kept_.emplace_back(tensor, tensor.detach().clone()); }
   std::vector<std::pair<torch::Tensor, torch::Tensor>> kept_;
+};
+
+// What tensors take, each piece of memory counted once.
+class Memory {
+ public:
+  void add(const torch::Tensor& tensor) {
+    if (tensor.defined())
+      storages_[tensor.storage().unsafeGetStorageImpl()] = static_cast<int64_t>(tensor.storage().nbytes());
+  }
+  int64_t bytes() const {
+    int64_t sum = 0;
+    for (const auto& [storage, bytes] : storages_) sum += bytes;
+    return sum;
+  }
+
+ private:
+  std::map<const void*, int64_t> storages_;
 };
 
 // A device's memory is too small for a micro-batch.
@@ -107,10 +125,8 @@ void Trainer::fit_memory() {
           parts_.device.type());
       most = std::max(most, memory.peak());
     }
-    int64_t needed = 0;
-    for (const torch::Tensor& of_rank : parts_.ranks->all_gather(torch::tensor({held.weights + held.optimizer + most})))
-      needed = std::max(needed, of_rank.item<int64_t>());
-    return needed;
+    return static_cast<int64_t>(
+        dist::most_of_ranks(static_cast<double>(held.weights + held.optimizer + most), *parts_.ranks));
   };
   // What does not fit while fewer blocks are tried is above any budget. Several ranks cannot go on from there.
   const auto try_need = [&](int64_t count) {
@@ -151,10 +167,10 @@ Trial Trainer::probe(const data::Batch& batch, bool as_last) {
         parallel_->leave();
         const Stopwatch clock;
         const std::vector<ParameterGroup> groups = this->groups();
-        clip_gradients(groups, config_.max_grad_norm);
+        clip(groups);
         optimizer_->step(groups, optimizer_->base_lr());
         parallel_->updated();
-        parameters_.front().sum().item();  // waits for the device
+        parallel_->pieces().front().values.sum().item();  // waits for the device
         trial.update = clock.seconds();
       },
       parts_.device.type());
@@ -164,19 +180,16 @@ Trial Trainer::probe(const data::Batch& batch, bool as_last) {
 }
 
 Held Trainer::held() const {
-  std::map<const void*, int64_t> storages;
-  const auto add = [&storages](const torch::Tensor& tensor) {
-    if (tensor.defined())
-      storages[tensor.storage().unsafeGetStorageImpl()] = static_cast<int64_t>(tensor.storage().nbytes());
-  };
-  for (const auto& item : parts_.recipe->module().named_parameters()) add(item.value());
-  for (const auto& item : parts_.recipe->module().named_buffers()) add(item.value());
-  Held held;
-  held.weights = parallel_->held_bytes();
-  for (const auto& [storage, bytes] : storages) held.weights += bytes;
-  for (const torch::Tensor& parameter : parameters_)
-    if (parameter.grad().defined()) held.gradients += static_cast<int64_t>(parameter.grad().nbytes());
+  Memory weights, gradients;
+  for (const auto& item : parts_.recipe->module().named_parameters()) weights.add(item.value());
+  for (const auto& item : parts_.recipe->module().named_buffers()) weights.add(item.value());
+  // Of the whole parameters, or of this rank's pieces alone; where there are both, one is a view of the other.
+  for (const torch::Tensor& parameter : parameters_) gradients.add(parameter.grad());
+  for (const dist::Piece& piece : parallel_->pieces()) gradients.add(piece.values.grad());
+  Held held{parallel_->held_bytes() + weights.bytes(), gradients.bytes(), 0, 0};
   for (const StateTensor& tensor : optimizer_->state()) held.optimizer += static_cast<int64_t>(tensor.values.nbytes());
+  for (const torch::Tensor& parameter : parameters_)
+    held.trained += parameter.numel() * static_cast<int64_t>(parameter.element_size());
   return held;
 }
 

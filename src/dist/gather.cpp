@@ -23,6 +23,13 @@ std::vector<torch::Tensor> gather_unequal(const torch::Tensor& tensor, Communica
   return all;
 }
 
+double most_of_ranks(double mine, Communicator& ranks) {
+  double most = mine;
+  for (const auto& theirs : ranks.all_gather(torch::tensor({mine}, torch::kFloat64)))
+    most = std::max(most, theirs.item<double>());
+  return most;
+}
+
 std::vector<std::string> gather_texts(const std::string& text, Communicator& ranks) {
   auto bytes = torch::empty({static_cast<int64_t>(text.size())}, torch::kUInt8);
   std::copy(text.begin(), text.end(), reinterpret_cast<char*>(bytes.data_ptr<uint8_t>()));

@@ -13,21 +13,6 @@ namespace {
 
 class Monitoring : public ProgramTest {};
 
-// The number before a unit of human_bytes() that stands behind `before`, in bytes.
-double bytes_behind(const std::string& text, const std::string& before) {
-  const size_t at = text.find(before);
-  if (at == std::string::npos) return -1;
-  std::istringstream words(text.substr(at + before.size()));
-  double value = 0;
-  std::string unit;
-  words >> value >> unit;
-  for (const char* known : {"B", "KiB", "MiB", "GiB"}) {
-    if (unit == known) return value;
-    value *= 1024;
-  }
-  return -1;
-}
-
 TEST_F(Monitoring, ValidationTellsWhatTheModelReads) {
   const auto ended = train("configs/tests/tiny.yaml --validate data.shuffle=false");
   ASSERT_EQ(ended.code, 0) << ended.errors;

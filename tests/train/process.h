@@ -2,6 +2,7 @@
 // The programs as a user runs them.
 #include <sys/wait.h>
 
+#include <sstream>
 #include <string>
 
 #include "tests/json_lines.h"
@@ -17,6 +18,21 @@ struct Ended {
 inline std::string text_of(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// The number before a unit of human_bytes() that stands behind `before`, in bytes.
+inline double bytes_behind(const std::string& text, const std::string& before) {
+  const size_t at = text.find(before);
+  if (at == std::string::npos) return -1;
+  std::istringstream words(text.substr(at + before.size()));
+  double value = 0;
+  std::string unit;
+  words >> value >> unit;
+  for (const char* known : {"B", "KiB", "MiB", "GiB"}) {
+    if (unit == known) return value;
+    value *= 1024;
+  }
+  return -1;
 }
 
 // The lines of a run's metrics without what depends on the clock.

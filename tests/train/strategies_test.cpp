@@ -31,6 +31,38 @@ TEST_F(Strategies, TrainTheSameModel) {
     }
 }
 
+// Large enough for libraries' own tables and threads not to count for much.
+constexpr const char* kLarge =
+    "recipe.llm.hidden=512 recipe.llm.intermediate=2048 recipe.llm.layers=3 recipe.llm.train=full ";
+
+// Started as the run is, --validate shares the model out as the run does and tells of the rank that needs most.
+TEST_F(Strategies, ValidationTellsTheMemoryOfARank) {
+  const std::string run = command("run", std::string(kLarge) + "parallel.strategy=zero1");
+  const auto validated = run_ranks(2, free_port(), run + " --validate");
+  expect_done(validated);
+  EXPECT_EQ(validated[1].output, "");
+  const std::string& told = validated[0].output;
+  EXPECT_NE(told.find("memory of cpu on the rank of 2 that needs most: "), std::string::npos) << told;
+  EXPECT_NE(told.find(" on 2 ranks\n"), std::string::npos) << told;
+  EXPECT_FALSE(std::filesystem::exists(path("run")));
+  expect_done(run_ranks(2, free_port(), run));
+  double peak = 0;
+  for (const Json& line : json_lines_of(path("run/metrics.jsonl")))
+    if (line.contains("loss")) peak = line.at("time").at("peak_memory").get<double>();
+  const double expected = bytes_behind(told, "memory of the host for this rank: ");
+  const double taken = peak - bytes_behind(told, " beside the ");
+  EXPECT_NEAR(expected / taken, 1, 0.15) << expected << " against " << taken;
+}
+
+TEST_F(Strategies, ValidationTellsAShareOfAll) {
+  const auto one = train("configs/tests/tiny.yaml " + std::string(kLarge) + "--validate");
+  ASSERT_EQ(one.code, 0) << one.errors;
+  const auto two = run_ranks(2, free_port(), command("run", std::string(kLarge) + "parallel.strategy=fsdp --validate"));
+  expect_done(two);
+  for (const char* what : {"\n  weights ", "\n  gradients ", "\n  optimizer "})
+    EXPECT_NEAR(bytes_behind(two[0].output, what) / bytes_behind(one.output, what), 0.5, 0.01) << two[0].output;
+}
+
 // A checkpoint of three ranks that share the optimizer's states, continued by two that share them otherwise, then by
 // one that has all of them.
 TEST_F(Strategies, ContinueEachOthersCheckpoints) {

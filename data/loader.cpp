@@ -1,5 +1,6 @@
 #include "data/loader.h"
 
+#include <ATen/ceil_div.h>
 #include <algorithm>
 #include <latch>
 
@@ -30,7 +31,7 @@ Loader::Loader(std::shared_ptr<const DataSet> data, Slice slice)
         "{}: epoch {} has {} micro-batches, but training stopped before number {}: the data or data.batch changed "
         "since",
         data_->source().name(), slice_.start.epoch, size, start);
-  const int64_t rounds = (size - start + slice_.ranks - 1) / slice_.ranks;
+  const int64_t rounds = at::ceil_div(size - start, slice_.ranks);
   next_index_ = start + slice_.rank;
   end_index_ = next_index_ + rounds * slice_.ranks;
   depth_ = data_->config().threads > 0 ? static_cast<size_t>(data_->config().threads) + 1 : 0;

@@ -1,4 +1,5 @@
 // How a trainer comes to stand where it starts: on its device, on its ranks, at the beginning or at a checkpoint.
+#include <ATen/ceil_div.h>
 #include <filesystem>
 
 #include "src/base/error.h"
@@ -85,7 +86,7 @@ int64_t Trainer::plan_steps() const {
   for (data::Cursor at; at.epoch < *config_.epochs; ++at.epoch) {
     const int64_t size = parts_.train.micro_batches(at);
     const int64_t before = steps;
-    steps += (size + state_.global_micro_batches - 1) / state_.global_micro_batches;
+    steps += at::ceil_div(size, state_.global_micro_batches);
     if (at.phase == std::ssize(parts_.train.phase_ends)) continue;
     const int64_t end = parts_.train.phase_ends[static_cast<size_t>(at.phase)];
     if (before < end && end <= steps) steps = end, ++at.phase;

@@ -1,4 +1,5 @@
 // B blocks, N samples of a block, F frequency bins, real and imaginary parts apart.
+#include <ATen/ceil_div.h>
 #include <algorithm>
 #include <cmath>
 #include <compare>
@@ -81,7 +82,7 @@ torch::Tensor resample_nearly(const torch::Tensor& samples, double from, double 
   if (!ratio) return resample(samples, from, to);
   const torch::Tensor input = samples.contiguous(), spectrum = spectrum_of_filter(*ratio);
   const int64_t n = input.numel(), total = (2 * n * ratio->up + ratio->down) / (2 * ratio->down);  // rounded
-  const int64_t step = ratio->block() - 2 * kReach, blocks = (n + step - 1) / step;
+  const int64_t step = ratio->block() - 2 * kReach, blocks = at::ceil_div(n, step);
   const int64_t margin = ratio->of(kReach), made = ratio->of(step);
   torch::Tensor output = torch::empty({total}, torch::kFloat32);
   float* out = output.data_ptr<float>();

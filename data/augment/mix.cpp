@@ -1,5 +1,6 @@
 #include "data/augment/mix.h"
 
+#include <ATen/ceil_div.h>
 #include <cmath>
 
 namespace usam::data {
@@ -16,7 +17,7 @@ torch::Tensor looped(const torch::Tensor& recording, int64_t n, int64_t fade, in
     begin.mul_(angle.sin()).add_(recording.narrow(0, period, fade) * angle.cos());
   }
   const int64_t first = phase % period;
-  return round.repeat({(first + n + period - 1) / period}).narrow(0, first, n);
+  return round.repeat({at::ceil_div(first + n, period)}).narrow(0, first, n);
 }
 
 double mean_power(const torch::Tensor& samples) {

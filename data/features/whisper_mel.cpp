@@ -1,6 +1,7 @@
 // T frames, M mel bands.
 #include "data/features/whisper_mel.h"
 
+#include <ATen/ceil_div.h>
 #include <algorithm>
 
 #include "data/features/mel_filters.h"
@@ -26,7 +27,7 @@ torch::Tensor WhisperMel::operator()(const torch::Tensor& samples) const {
     user_error("Whisper takes at most {} s of audio, the clip has {:.2f} s; set data.max_seconds to {} or less",
                kWhisperSeconds, static_cast<double>(samples.numel()) / static_cast<double>(spec_.sample_rate),
                kWhisperSeconds);
-  const int64_t frames = spec_.thirty_seconds ? kWhisperFrames : (n + 2 * kWhisperHop - 1) / (2 * kWhisperHop) * 2;
+  const int64_t frames = spec_.thirty_seconds ? kWhisperFrames : 2 * at::ceil_div(n, 2 * kWhisperHop);
   // A window past the last sample sees zeros: its frame is the logarithm's floor, and the maximum over 30 s is that
   // over the frames that touch the clip. The reflection at the end of a shorter buffer must lie beyond them.
   const int64_t touched = std::min(kWhisperFrames, (n + kWhisperTransform / 2) / kWhisperHop + 1);

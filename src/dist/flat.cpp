@@ -1,5 +1,6 @@
 #include "src/dist/flat.h"
 
+#include <ATen/ceil_div.h>
 #include <algorithm>
 #include <map>
 
@@ -7,10 +8,6 @@ namespace usam::dist {
 namespace {
 
 constexpr int64_t kAlignment = 64;  // elements
-
-int64_t rounds_up(int64_t value, int64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 // As many axes as the parameter has, all 1 but the last: the optimizer tells matrices from vectors by them.
 // (An empty piece of a scalar gets one.)
@@ -27,9 +24,9 @@ Flat::Flat(NamedParameters parameters, int64_t world) : parameters_(std::move(pa
   int64_t end = 0;
   for (const auto& [name, parameter] : parameters_) {
     offsets_.push_back(end);
-    end += rounds_up(parameter.numel(), kAlignment);
+    end += at::round_up(parameter.numel(), kAlignment);
   }
-  chunk_ = rounds_up((end + world - 1) / world, kAlignment);
+  chunk_ = at::round_up(at::ceil_div(end, world), kAlignment);
 }
 
 torch::Tensor Flat::place(const torch::Tensor& whole, size_t i) const {

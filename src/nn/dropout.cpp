@@ -1,6 +1,7 @@
 #include "src/nn/dropout.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ceil_div.h>
 
 #include <algorithm>
 #include <cmath>
@@ -74,7 +75,7 @@ torch::Tensor apply_dropout(const torch::Tensor& x, const DropoutDraw& draw) {
   const auto bound = static_cast<uint32_t>(std::llround(draw.share * 4294967295.0));
   const auto scale = static_cast<float>(1 / (1 - draw.share));
   const int64_t count = x.numel();
-  parallel_for(0, (count + kBlock - 1) / kBlock, 1, [&](int64_t first, int64_t last) {
+  parallel_for(0, at::ceil_div(count, kBlock), 1, [&](int64_t first, int64_t last) {
     for (int64_t block = first; block < last; ++block) {
       const uint64_t bits = draw_key(draw.seed, static_cast<uint64_t>(block)).value();
       const int64_t begin = block * kBlock;

@@ -1,6 +1,7 @@
 // B rows, T frames, W windows of a row, N windows that hold a frame, Q queries, K frames of a window, D hidden width.
 #include "src/nn/qformer.h"
 
+#include <ATen/ceil_div.h>
 #include <fmt/format.h>
 
 #include "src/nn/dropout.h"
@@ -92,13 +93,13 @@ WindowQFormerImpl::WindowQFormerImpl(const WindowQFormerConfig& config, int64_t 
 }
 
 int64_t WindowQFormerImpl::output_frames(int64_t frames) const {
-  return (frames + config_.window - 1) / config_.window * config_.queries;
+  return at::ceil_div(frames, config_.window) * config_.queries;
 }
 
 // Only windows that hold a frame are computed; the others stay zero.
 Frames WindowQFormerImpl::forward(const Frames& frames) {
   const auto B = frames.x_BTD.size(0), T = frames.x_BTD.size(1), Q = config_.queries;
-  const auto K = config_.window, W = (T + K - 1) / K;
+  const auto K = config_.window, W = at::ceil_div(T, K);
   const auto device = frames.x_BTD.device();
   const auto windows_B = (frames.lengths_B + (K - 1)).floor_divide(K);
   const auto host_N = valid_places(windows_B, W, torch::kCPU), alive_N = to_device(host_N, device);

@@ -1,6 +1,7 @@
 // R rows, C columns, O outputs.
 #include "src/nn/quantise.h"
 
+#include <ATen/ceil_div.h>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -53,7 +54,7 @@ std::array<float, 15> nf4_midpoints() {
 }
 
 torch::Tensor composite_nf4(const Nf4& packed, int64_t first, int64_t count) {
-  const int64_t begin = first / kNf4Block, end = (first + count + kNf4Block - 1) / kNf4Block;
+  const int64_t begin = first / kNf4Block, end = at::ceil_div(first + count, kNf4Block);
   const auto codes = packed.codes.slice(0, begin * kNf4Block / 2, end * kNf4Block / 2).to(torch::kInt);
   const auto table = torch::tensor(std::vector<float>(kNf4Values.begin(), kNf4Values.end()),
                                    torch::dtype(torch::kFloat).device(codes.device()));
@@ -123,7 +124,7 @@ torch::Tensor scale_sums(const torch::Tensor& sums_RO, const torch::Tensor& scal
 
 Nf4 quantise_nf4(const torch::Tensor& x) {
   const auto from = x.detach().to(torch::kCPU, torch::kFloat).contiguous();
-  const int64_t count = from.numel(), blocks = (count + kNf4Block - 1) / kNf4Block;
+  const int64_t count = from.numel(), blocks = at::ceil_div(count, kNf4Block);
   Nf4 packed{torch::empty({blocks * kNf4Block / 2}, torch::kByte), torch::empty({blocks}, torch::kFloat)};
   const auto* values = from.const_data_ptr<float>();
   auto* codes = packed.codes.data_ptr<uint8_t>();
@@ -159,7 +160,7 @@ torch::Tensor dequantise_nf4(const Nf4& packed, int64_t first, int64_t count) {
   const auto* scales = packed.scales.const_data_ptr<float>();
   const Nf4Pair* pairs = nf4_pairs();
   auto* y = values.data_ptr<float>();
-  parallel_for(0, (count + kNf4Block - 1) / kNf4Block, kGrainOfCodes / kNf4Block, [&](int64_t begin, int64_t end) {
+  parallel_for(0, at::ceil_div(count, kNf4Block), kGrainOfCodes / kNf4Block, [&](int64_t begin, int64_t end) {
     const int64_t stop = std::min(end * kNf4Block, count);
     for (int64_t i = begin * kNf4Block; i < stop;) {
       const int64_t at = first + i;

@@ -1,6 +1,8 @@
 // B rows, T frames, D their width, K frames of a token, N tokens, W width of the language model.
 #include "src/nn/stack_frames.h"
 
+#include <ATen/ceil_div.h>
+
 namespace usam::nn {
 
 void describe(Fields& f, StackFramesConfig& c) {
@@ -13,7 +15,7 @@ StackFramesImpl::StackFramesImpl(const StackFramesConfig& config, int64_t input_
     : config_(config), input_width_(input_width) {}
 
 int64_t StackFramesImpl::output_frames(int64_t frames) const {
-  if (config_.tail == Tail::kPad) return (frames + config_.frames - 1) / config_.frames;
+  if (config_.tail == Tail::kPad) return at::ceil_div(frames, config_.frames);
   return std::max<int64_t>(frames / config_.frames, frames > 0 ? 1 : 0);
 }
 

@@ -1,6 +1,7 @@
 // M rows of activations, O outputs, I inputs.
 #include "src/nn/weight_store.h"
 
+#include <ATen/ceil_div.h>
 #include <algorithm>
 
 #include "src/nn/few_rows.h"
@@ -32,8 +33,8 @@ torch::Tensor dense_rows(const StoredWeight& weight, int64_t first, int64_t coun
 // Calls work(first, W[first : first + count]) for panels of W in fp32, one after the other.
 template <class Work>
 void each_panel(const StoredWeight& weight, const Work& work) {
-  const int64_t panels = std::max<int64_t>(1, (weight.outputs * weight.inputs + kPanelValues - 1) / kPanelValues);
-  const int64_t size = std::max<int64_t>(1, (weight.outputs + panels - 1) / panels);
+  const int64_t panels = std::max<int64_t>(1, at::ceil_div(weight.outputs * weight.inputs, kPanelValues));
+  const int64_t size = std::max<int64_t>(1, at::ceil_div(weight.outputs, panels));
   for (int64_t first = 0; first < weight.outputs; first += size)
     work(first, dense_rows(weight, first, std::min(size, weight.outputs - first)));
 }

@@ -1,6 +1,7 @@
 #include "src/tensor/parallel.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ceil_div.h>
 #include <c10/util/ParallelGuard.h>
 
 #include <algorithm>
@@ -26,16 +27,12 @@ struct Loop {
   std::exception_ptr failure;
 };
 
-int64_t parts(int64_t count, int64_t size) {
-  return (count + size - 1) / size;
-}
-
 // This thread's stretch.
 void run_stretch(void* data) {
   Loop& loop = *static_cast<Loop*>(data);
   const int64_t count = loop.end - loop.begin;
-  const int64_t threads = std::min<int64_t>(omp_get_num_threads(), parts(count, loop.grain));
-  const int64_t stretch = parts(count, threads), first = loop.begin + omp_get_thread_num() * stretch;
+  const int64_t threads = std::min<int64_t>(omp_get_num_threads(), at::ceil_div(count, loop.grain));
+  const int64_t stretch = at::ceil_div(count, threads), first = loop.begin + omp_get_thread_num() * stretch;
   if (first >= loop.end) return;
   try {
     const c10::ParallelGuard inside(true);

@@ -1,6 +1,8 @@
 // T frames, F bands.
 #include "tools/serve/spectrogram.h"
 
+#include <ATen/ceil_div.h>
+
 #include "data/audio/decode.h"
 #include "data/audio/resample.h"
 #include "data/features/front_end.h"
@@ -18,7 +20,7 @@ Json spectrogram(const std::string& path, double seconds) {
   if (const auto missing = front_end->min_samples() - samples.numel(); missing > 0)
     samples = torch::constant_pad_nd(samples, {0, missing});
   auto mel_TF = (*front_end)(samples);
-  if (const auto step = (mel_TF.size(0) + kMostFrames - 1) / kMostFrames; step > 1)
+  if (const auto step = at::ceil_div(mel_TF.size(0), kMostFrames); step > 1)
     mel_TF = torch::max_pool1d(mel_TF.t().unsqueeze(0), step, step, 0, 1, /*ceil_mode=*/true)[0].t();
   const auto low = mel_TF.min(), span = (mel_TF.max() - low).clamp_min(1e-6);
   const auto bytes_TF = ((mel_TF - low) / span * 255).round().to(torch::kUInt8).contiguous();

@@ -1,5 +1,6 @@
 #include "tools/inspect/data/batches.h"
 
+#include <ATen/ceil_div.h>
 #include <algorithm>
 #include <cmath>
 
@@ -32,7 +33,7 @@ class Estimator {
   void estimate(int64_t accumulate) {
     estimate_.micro_batches = plan_->size();
     estimate_.visits = plan_->visits();
-    estimate_.steps = (plan_->size() + accumulate - 1) / accumulate;
+    estimate_.steps = at::ceil_div(plan_->size(), accumulate);
     const int64_t looked_at = std::min(plan_->size(), kLookedAt);
     for (int64_t i = 0; i < looked_at; ++i) look_at(plan_->micro_batch(i * plan_->size() / looked_at));
     estimate_.padded_seconds = seconds_.share();

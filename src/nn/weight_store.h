@@ -12,6 +12,11 @@ enum class WeightStore {
   kBFloat16Dynamic,  // bfloat16; rows of activations become bfloat16 too
 };
 
+// Whether rows of activations are rounded too.
+inline bool rounds_activations(WeightStore store) {
+  return store == WeightStore::kInt8Dynamic || store == WeightStore::kBFloat16Dynamic;
+}
+
 // W (O, I). A quantised one takes no gradient.
 struct StoredWeight {
   WeightStore store = WeightStore::kPlain;

@@ -13,6 +13,15 @@
 namespace usam {
 namespace {
 
+// Behind what a map misses whose `type` an override changed.
+std::string remedy(const ConfigProblem& problem) {
+  if (!problem.mark.source || !problem.mark.source->is_override) return "";
+  const auto& name = problem.mark.source->name;
+  const std::string key = name.substr(0, name.find('='));
+  if (!key.ends_with(".type") || problem.sentence.starts_with(fmt::format("'{}'", key))) return "";
+  return " (another type replaces the whole map: give all of its keys)";
+}
+
 // In the order of the files, then of the overrides.
 [[noreturn]] void throw_problems(std::vector<ConfigProblem> problems) {
   auto place = [](const ConfigProblem& p) {
@@ -24,7 +33,7 @@ namespace {
   for (const auto& problem : problems) {
     if (!text.empty()) text += "\n";
     if (problem.mark.source) text += problem.mark.text() + ": ";
-    text += problem.sentence;
+    text += problem.sentence + remedy(problem);
   }
   throw UserError(text);
 }

@@ -118,6 +118,9 @@ TEST(ConfigPart, AnotherTypeReplacesTheMapBelow) {
     EXPECT_EQ(scene.main.as<Box>().width, 2);
   }
   EXPECT_EQ(loader.load<Scene>("base: base.yaml\n", {{"main.side=4"}, false}).main.as<Square>().side, 4);
+  EXPECT_EQ(message_of([&] { loader.load<Scene>("base: base.yaml\n", {{"main.type=box"}, false}); }),
+            "override 'main.type=box': missing required key 'main.width' (left to right) (another type replaces the "
+            "whole map: give all of its keys)");
 }
 
 TEST(ConfigPart, KeysOfTheDefaultsTypeKeepTheDefault) {

@@ -193,8 +193,9 @@ StepOutput UsamRecipe::forward(const data::Batch& batch) {
     out.terms.insert(out.terms.end(), contrasted.terms.begin(), contrasted.terms.end());
     out.metrics = contrasted.metrics;
   }
-  out.terms.push_back(
-      losses::load_balance(heard.probabilities_BTE, heard.chosen_BTE, heard.audio.valid_BT(), config_.loss.balance));
+  if (model_->routes_sparsely())  // a constant elsewhere
+    out.terms.push_back(
+        losses::load_balance(heard.probabilities_BTE, heard.chosen_BTE, heard.audio.valid_BT(), config_.loss.balance));
   const auto tasks = task_metrics(batch, heard, losses_N);
   out.metrics.insert(out.metrics.end(), tasks.begin(), tasks.end());
   return out;

@@ -61,6 +61,16 @@ TEST_F(UsamRecipeTest, APromptWithoutTokensIsNoNan) {
   for (const auto& term : out.terms) EXPECT_TRUE(term.sum.isfinite().item<bool>()) << term.name;
 }
 
+// Where all experts run it would be their number.
+TEST_F(UsamRecipeTest, OnlyASparseProjectorIsBalanced) {
+  for (const std::string top_k : {"2", "null"}) {
+    const auto tiny = run({"recipe.projector.top_k=" + top_k});
+    std::set<std::string> names;
+    for (const auto& term : tiny.recipe->forward(first_batch(tiny)).terms) names.insert(term.name);
+    EXPECT_EQ(names.contains("balance"), top_k == "2");
+  }
+}
+
 TEST_F(UsamRecipeTest, RetrievalIsMeasuredInEvaluationAlone) {
   const auto tiny = run({"data.batch.rows=6"});
   const auto names = [](const StepOutput& out) {

@@ -46,10 +46,14 @@ Example example_of(size_t index, const Hypothesis& h, Kind kind, const text::Nor
     example.error = tag_error(h);
     return example;
   }
-  example.answer = text::strip(normalizer(*h.answer));
+  // Numbers are read out of the texts as they are, as the metrics do: a normaliser spells them or drops their points.
+  const auto read = [&](const std::string& text) {
+    return text::strip(kind == Kind::kNumber ? text : normalizer(text));
+  };
+  example.answer = read(*h.answer);
   example.error = std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < h.references.size(); ++i) {
-    const std::string reference = text::strip(normalizer(h.references[i]));
+    const std::string reference = read(h.references[i]);
     const double error = error_between(kind, reference, example.answer);
     if (i > 0 && error >= example.error) continue;
     example.error = error;

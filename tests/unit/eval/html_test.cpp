@@ -156,6 +156,24 @@ TEST(Examples, NumbersByDistanceAndTagsByRanking) {
   EXPECT_EQ(worst[1].worst[0].error, 0.5);
 }
 
+// "1" is a word to one normaliser and a point is a space to the other; the metrics read neither's text.
+TEST(Examples, NumbersAreReadAsTheyStand) {
+  const std::vector<Hypothesis> all = {answered("a", "MOS", "1", "1.5"), answered("b", "MOS", "-2.5", "2.5"),
+                                       answered("c", "MOS", "3.25", "3.5")};
+  for (const char* name : {"whisper_en", "basic"}) {
+    auto options = basic();
+    options.normalizer = text::make_normalizer(name);
+    options.tasks["MOS"].answer = Answer::kNumber;
+    const auto worst = worst_examples(all, {{"MOS", {{"majority", {{"mae", 0}}}}}}, options, 9)[0].worst;
+    ASSERT_EQ(worst.size(), 3U) << name;
+    EXPECT_EQ(worst[0].error, 5) << name;
+    EXPECT_EQ(worst[1].error, 0.5) << name;
+    EXPECT_EQ(worst[1].answer, "1.5") << name;
+    EXPECT_EQ(worst[1].reference, "1") << name;
+    EXPECT_EQ(worst[2].error, 0.25) << name;
+  }
+}
+
 TEST(Figures, AsPeopleReadThem) {
   EXPECT_EQ(shown("wer", 0.12345), "12.3\u202F%");
   EXPECT_EQ(shown("bleu", 0.2731), "27.3");

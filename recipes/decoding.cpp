@@ -127,6 +127,8 @@ void Decoder::take(const data::Batch& loaded, const data::Source& source) {
 
 void Decoder::classify(const data::Batch& batch, const data::Source& source) {
   const auto scores_BC = classifies_->scores(batch).to(torch::kDouble).contiguous();
+  if (!scores_BC.isfinite().all().item<bool>())
+    user_error("The classifier's scores are no finite numbers: training of these values has diverged.");
   for (int64_t b = 0; b < batch.size(); ++b) {
     const auto* scores = scores_BC[b].data_ptr<double>();
     Answer answer{.row = batch.rows[static_cast<size_t>(b)], .text = {}, .scores = {}, .explained = {}};

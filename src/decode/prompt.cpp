@@ -50,4 +50,11 @@ void read_tokens(LanguageModel& model, ReadPrompts& prompts, const std::vector<i
   prompts.lengths_B = prompts.lengths_B + 1;
 }
 
+void refuse_not_finite(const torch::Tensor& scores) {
+  if (scores.isfinite().all().item<bool>()) return;
+  user_error(
+      "The language model's scores of the next token are no finite numbers, so none can be chosen. Training of "
+      "these values has diverged, or they do not fit recipe.llm.dtype: float16, whose largest number is 65504.");
+}
+
 }  // namespace usam::decode

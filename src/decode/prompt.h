@@ -28,4 +28,7 @@ void append_rows(ReadPrompts& rows, ReadPrompts more);
 // Every row goes on by one token.
 void read_tokens(LanguageModel& model, ReadPrompts& prompts, const std::vector<int64_t>& ids);
 
+// UserError where a model's scores are NaN or infinite: nothing can be chosen by them.
+void refuse_not_finite(const torch::Tensor& scores);
+
 }  // namespace usam::decode

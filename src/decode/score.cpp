@@ -85,6 +85,7 @@ std::vector<std::vector<double>> score(LanguageModel& model, const torch::Tensor
     const std::vector<Item> some(items.begin() + static_cast<std::ptrdiff_t>(begin),
                                  items.begin() + static_cast<std::ptrdiff_t>(std::min(begin + together, items.size())));
     const auto means_R = score_together(model, prompts, some);
+    refuse_not_finite(means_R);
     for (size_t r = 0; r < some.size(); ++r) {
       scores[static_cast<size_t>(some[r].prompt)][static_cast<size_t>(some[r].candidate)] =
           means_R[static_cast<int64_t>(r)].item<double>();

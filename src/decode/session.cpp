@@ -84,10 +84,7 @@ std::vector<std::vector<Search::Next>> Session::advance(const std::vector<int64_
     auto own_GV = logits_RV;
     if (groups.size() > 1) own_GV = own_GV.index_select(0, to_device(group.rows, logits_RV.device()));
     const auto all = continuations(own_GV, group.held, group.uniforms, *group.options);
-    if (!all.log_probs_RK.select(1, 0).isfinite().all().item<bool>())
-      user_error(
-          "The language model's scores of the next token are no finite numbers, so none can be chosen. Training of "
-          "these values has diverged, or they do not fit recipe.llm.dtype: float16, whose largest number is 65504.");
+    refuse_not_finite(all.log_probs_RK.select(1, 0));
     int64_t first = 0;
     for (const auto i : group.searches) {
       next[i] = going_[i].search->advance(all, first);

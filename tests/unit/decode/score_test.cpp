@@ -54,6 +54,16 @@ TEST_F(Score, DoesNotDependOnHowManyGoTogether) {
   }
 }
 
+TEST_F(Score, ScoresThatAreNoNumbersAreRefused) {
+  {
+    const torch::NoGradGuard no_grad;
+    model_->parameters().back().fill_(NAN);
+  }
+  EXPECT_EQ(test::message_of([&] { score(*model_, prompts_, lengths_, candidates_); }),
+            "The language model's scores of the next token are no finite numbers, so none can be chosen. Training of "
+            "these values has diverged, or they do not fit recipe.llm.dtype: float16, whose largest number is 65504.");
+}
+
 TEST_F(Score, NothingToScore) {
   EXPECT_EQ(score(*model_, prompts_, lengths_, {{}, {}, {}}).size(), 3u);
 }

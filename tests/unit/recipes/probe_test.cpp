@@ -98,6 +98,17 @@ TEST_F(ProbeTest, TellsSoundsApart) {
   EXPECT_EQ(learned(config(likelihood)).size(), 16U);
 }
 
+TEST_F(ProbeTest, ScoresThatAreNoNumbersAreRefused) {
+  const auto with = config();
+  const auto recipe = build(with);
+  {
+    const torch::NoGradGuard no_grad;
+    recipe->module().parameters().back().fill_(NAN);
+  }
+  EXPECT_EQ(test::message_of([&] { answer(*recipe, with.data.test, with); }),
+            "The classifier's scores are no finite numbers: training of these values has diverged.");
+}
+
 TEST_F(ProbeTest, GivesEachTagAProbability) {
   for (const auto& hypothesis : learned(config(separable("tags")))) {
     ASSERT_EQ(hypothesis.scores.size(), 4U);

@@ -16,7 +16,7 @@
 namespace usam::recipes {
 namespace {
 
-constexpr int64_t kCell = 32, kStrip = 8;  // pixels: of a router's weight, of a mask's scores
+constexpr int64_t kCell = 32;  // pixels of a router's weight
 
 // The first rows of the tasks, one of each task in turn.
 std::vector<int64_t> chosen_rows(const data::Source& source, int64_t count) {
@@ -71,26 +71,6 @@ void draw_router(const Figures& figures, io::EventWriter& events, int64_t step) 
   events.image("router", step, grey_HW.repeat_interleave(kCell, 0).repeat_interleave(kCell, 1));
 }
 
-// Values of the audio tokens, stretched over so many columns.
-torch::Tensor stretched(const Json& values, int64_t columns) {
-  const auto all = torch::tensor(values.get<std::vector<float>>());
-  return all.index_select(0, (torch::arange(columns) * all.size(0)).floor_divide(columns));
-}
-
-torch::Tensor mask_image(const torch::Tensor& samples, const Json& explained) {
-  auto grey_MT = spectrogram(samples);
-  auto red_MT = grey_MT, strip_T = torch::zeros({grey_MT.size(1)}, torch::kByte);
-  if (explained.contains("kept") && !explained["kept"].empty()) {
-    const auto dropped_T = stretched(explained["kept"], grey_MT.size(1)) == 0;
-    red_MT = torch::where(dropped_T, grey_MT / 2 + 96, grey_MT).to(torch::kByte);
-    grey_MT = torch::where(dropped_T, grey_MT / 2, grey_MT).to(torch::kByte);
-    strip_T = (stretched(explained["scores"], grey_MT.size(1)).clamp(0, 1) * 255).to(torch::kByte);
-  }
-  const auto strip_HW = strip_T.unsqueeze(0).expand({kStrip, -1});
-  const auto other_HW = torch::cat({grey_MT, strip_HW});
-  return torch::stack({torch::cat({red_MT, strip_HW}), other_HW, other_HW}, 2).contiguous();
-}
-
 struct Shown {
   data::Row row;
   Answer answer;
@@ -131,7 +111,7 @@ class Pictures {
       if (!has_played_)
         events.audio("sounds/" + row.key, step,
                      {wav_bytes(clip.samples, kShownRate), static_cast<double>(kShownRate), clip.samples.numel()});
-      events.image("masks/" + row.key, step, mask_image(clip.samples, answer.explained));
+      events.image("masks/" + row.key, step, masked_spectrogram(clip, answer.explained));
     }
     events.text("tables/answers", step, table);
     has_played_ = true;

@@ -98,4 +98,28 @@ std::string spectrogram_png(const torch::Tensor& samples) {
   return io::encode_png(spectrogram(samples));
 }
 
+torch::Tensor masked_spectrogram(const ShownClip& clip, const Json& explained) {
+  constexpr int64_t kStrip = 8;  // pixels
+  auto grey_MT = spectrogram(clip.samples);
+  const int64_t columns = grey_MT.size(1);
+  auto red_MT = grey_MT, strip_T = torch::zeros({columns}, torch::kByte);
+  if (explained.contains("kept") && !explained["kept"].empty()) {
+    const auto values = [&](const char* name) { return torch::tensor(explained[name].get<std::vector<float>>()); };
+    const auto kept = values("kept"), scores = values("scores");
+    // The token that is heard in the middle of each column; none behind the last one.
+    const double covered = explained.value("seconds", clip.seconds);
+    const double tokens = static_cast<double>(kept.size(0)) * (covered > 0 ? clip.seconds / covered : 1);
+    const auto token_T =
+        ((torch::arange(columns) + 0.5) * (tokens / static_cast<double>(columns))).floor().to(torch::kLong);
+    const auto is_token_T = token_T < kept.size(0), place_T = token_T.clamp_max(kept.size(0) - 1);
+    const auto dropped_T = is_token_T & (kept.index_select(0, place_T) == 0);
+    red_MT = torch::where(dropped_T, grey_MT / 2 + 96, grey_MT).to(torch::kByte);
+    grey_MT = torch::where(dropped_T, grey_MT / 2, grey_MT).to(torch::kByte);
+    strip_T = (scores.index_select(0, place_T).clamp(0, 1) * is_token_T * 255).to(torch::kByte);
+  }
+  const auto strip_HW = strip_T.unsqueeze(0).expand({kStrip, -1});
+  const auto other_HW = torch::cat({grey_MT, strip_HW});
+  return torch::stack({torch::cat({red_MT, strip_HW}), other_HW, other_HW}, 2).contiguous();
+}
+
 }  // namespace usam::recipes

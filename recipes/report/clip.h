@@ -5,6 +5,7 @@
 #include <string>
 
 #include "data/source.h"
+#include "src/base/json.h"
 
 namespace usam::recipes {
 
@@ -35,5 +36,11 @@ std::string audio_link(const data::Row& row, const std::string& folder);
 // clip's own peak; and as a PNG.
 torch::Tensor spectrogram(const torch::Tensor& samples);
 std::string spectrogram_png(const torch::Tensor& samples);
+
+// The spectrogram of a clip, (64 + 8, columns, 3) uint8, with the audio tokens that a mask drops in red, and below it
+// the tokens' scores in grey. `explained` is what the recipe tells of its answer: "kept" and "scores" of each token,
+// and "seconds", what the tokens cover: less than the clip where that was cut, more where only the clip's beginning is
+// shown.
+torch::Tensor masked_spectrogram(const ShownClip& clip, const Json& explained);
 
 }  // namespace usam::recipes

@@ -97,6 +97,29 @@ TEST_F(ReportClip, SpectrogramsAreSmallImages) {
   }
 }
 
+// Four tokens, of which the second and the last are dropped.
+TEST_F(ReportClip, AMaskLiesWhereItsTokensAreHeard) {
+  const ShownClip clip{torch::zeros({32000}), 2, false, {}};
+  const auto columns_of = [&](double covered) {
+    const auto image =
+        masked_spectrogram(clip, {{"seconds", covered}, {"kept", {1, 0, 1, 0}}, {"scores", {0.25, 0.5, 0.75, 1.0}}});
+    EXPECT_EQ(image.size(0), 64 + 8);
+    const int64_t columns = image.size(1);
+    const auto red_T = image.select(2, 0)[0] > image.select(2, 1)[0];
+    std::string seen;  // of each eighth: whether it is red, and the score in the strip
+    for (int64_t i = 0; i < 8; ++i) {
+      const int64_t middle = (2 * i + 1) * columns / 16;
+      seen += fmt::format("{}{} ", red_T[middle].item<bool>() ? "-" : "+", image[70][middle][0].item<int>());
+    }
+    return seen;
+  };
+  EXPECT_EQ(columns_of(2), "+63 +63 -127 -127 +191 +191 -255 -255 ");
+  EXPECT_EQ(columns_of(1), "+63 -127 +191 -255 +0 +0 +0 +0 ");       // the clip was cut for the model
+  EXPECT_EQ(columns_of(4), "+63 +63 +63 +63 -127 -127 -127 -127 ");  // the clip is cut for the page
+  EXPECT_EQ(masked_spectrogram(clip, Json::object()).sizes(),
+            masked_spectrogram(clip, {{"kept", Json::array()}}).sizes());
+}
+
 TEST(SetNames, AreFileNamesBehindTheFoldersThatTellThemApart) {
   const auto names = [](const std::vector<std::string>& paths) {
     std::vector<data::ManifestConfig> manifests;

@@ -25,7 +25,7 @@ export OMP_NUM_THREADS=1
 encoder=/models/whisper-large-v3
 llm_path=/models/vicuna-7b-v1.5   # the base
 data=/data
-output_dir="/runs/${name}-asr"
+output_dir="/runs/asr"
 
 hydra_args="
 hydra.run.dir=$output_dir \\
@@ -167,13 +167,21 @@ class Configs(Convert):
         self.assertEqual(recipe["prompts"], {"ASR": "<audio>USER: Write it down. \n ASSISTANT:"})
         self.assertEqual(config["data"]["train"], [{"path": "/data/train.jsonl", "format": "slam", "task": "ASR"}])
         self.assertEqual(config["data"]["batch"], {"rows": 6})
-        self.assertEqual(config["run"], {"dir": "/runs/${name}-asr"})  # a variable that the script leaves open stays as it is
+        self.assertEqual(config["run"], {"dir": "/runs/asr"})
         self.assertEqual(trainer["optimizer"], {"lr": 1e-4, "weight_decay": 0.0})  # the last of two counts
         self.assertEqual((trainer["epochs"], trainer["accumulate"], trainer["precision"]), (3, 2, "bf16"))
+        self.assertEqual((trainer["eval_every"], trainer["save_every"]), (500, 500))  # there every 1000 micro-batches
         self.assertEqual(trainer["schedule"], {"warmup": 1000, "type": "linear"})
         self.assertIn("Keys that are not known:\n  train_config.surprise = '7'\n", told)
         self.assertIn("  model_config.llm_dim = '4096': read from the model's folder\n", told)
         self.assertNotIn("commented_out", told)
+
+    def test_a_folder_that_the_shell_makes(self):
+        for made in ("/runs/asr-$(date +\"%Y%m%d\")", "/runs/$name"):
+            config, told, _ = self.convert("slam-llm", self.write("finetune.sh", SLAM.replace('"/runs/asr"', made)))
+            self.assertEqual(config["run"], {"dir": "runs/from_slam_llm"})
+            self.assertIn(", which only a shell can tell: run.dir is a name of our own.\n", told)
+            (self.root / "mine.yaml").unlink()
 
     def test_salmonn(self):
         config_path = self.write("configs/config.yaml", SALMONN)

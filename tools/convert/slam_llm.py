@@ -111,6 +111,17 @@ def whole(value: Any, run: Conversion) -> Any:
     return number(value)
 
 
+def steps(value: Any, run: Conversion) -> int:
+    return max(1, int(number(value)) // int(number(run.value("train_config.gradient_accumulation_steps") or 1)))
+
+
+def run_folder(value: Any, run: Conversion) -> Any:
+    if "$" not in str(value):
+        return value
+    run.note(f"train_config.output_dir is {value}, which only a shell can tell: run.dir is a name of our own.")
+    return None
+
+
 FOLDER = "read from the model's folder"
 OWN = "of SLAM-LLM's own workings"
 KEYS = [
@@ -146,7 +157,7 @@ KEYS = [
     Key("train_config.num_workers_dataloader", "data.threads", "threads, not processes", whole),
     Key("train_config.warmup_steps", "trainer.schedule.warmup", "then linear decay", whole, 1000),
     Key("train_config.total_steps", "", "the decay ends with the run here, there at this step"),
-    Key("train_config.validation_interval", "trainer.eval_every, trainer.save_every", "", whole, 1000),
+    Key("train_config.validation_interval", "trainer.eval_every, trainer.save_every", "in steps, not in micro-batches", steps, 1000),
     Key("train_config.lr", "trainer.optimizer.lr", "", whole, 1e-4),
     Key("train_config.weight_decay", "trainer.optimizer.weight_decay", "of matrices alone", whole, 0.0),
     Key("train_config.gamma", "", "unused there"),
@@ -163,7 +174,7 @@ KEYS = [
     Key("train_config.peft_config.bias", "", "biases are not trained with lora"),
     Key("train_config.peft_config.task_type", "", OWN),
     Key("train_config.peft_config.inference_mode", "", OWN),
-    Key("train_config.output_dir", "run.dir"),
+    Key("train_config.output_dir", "run.dir", "a name of our own where the script makes it, as with `$(date)`", run_folder),
     Key("train_config.freeze_layers", "", "`recipe.freeze` takes patterns of parameters' paths"),
     Key("train_config.num_freeze_layers", "", "`recipe.freeze` takes patterns of parameters' paths"),
     Key("train_config.quantization", "recipe.llm.store", "true: int8", eight_bits),

@@ -54,8 +54,9 @@ class Conversion:
         """Clips up to 30 s; the run's folder, which has a name of our own where the config gives none under `key`."""
         self.set("data.long_audio", "truncate")
         self.set("data.max_seconds", 30)
-        if not self.value(key):
+        if "dir" not in self.config.get("run", {}):
             self.set("run.dir", folder)
+        if not self.value(key):
             self.note(f"the config has no {key}: run.dir is a name of our own.")
 
     def run(self) -> None:

@@ -114,7 +114,8 @@ class Reader {
     go_to(first);
     const sf_count_t promised = std::clamp<sf_count_t>(info_.frames - first, 0, kTrustedFrames);
     mono_.reserve(static_cast<size_t>(std::min(count, promised)));
-    read_frames(file_.get(), info_, count - std::ssize(mono_), [this](std::span<const float> b) { append_mean(b); });
+    const sf_count_t left = std::max<sf_count_t>(count - std::ssize(mono_), 0);  // none of a part within the last one
+    read_frames(file_.get(), info_, left, [this](std::span<const float> b) { append_mean(b); });
     bytes_.check();
     return std::span(mono_).first(static_cast<size_t>(std::min<sf_count_t>(count, std::ssize(mono_))));
   }

@@ -70,8 +70,8 @@ TEST(Decode, APartIsCutFromTheWholeFile) {
       write_sweep(folder, "b.mp3", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, 16000, 20),
       write_sweep(folder, "a.ogg", SF_FORMAT_OGG | SF_FORMAT_VORBIS, 22050, 20),
       write_sweep(folder, "a.opus", SF_FORMAT_OGG | SF_FORMAT_OPUS, 48000, 20)};
-  const std::vector<Part> parts = {{0, 5},     {4, 5},      {8.0001, 5.33333}, {19, 5},
-                                   {3, 0.001}, {2.5, 12.5}, {2.5, 17},         {7.77}};
+  const std::vector<Part> parts = {{0, 5},    {4, 5}, {8.0001, 5.33333}, {19, 5}, {3, 0.001},  {2.5, 12.5},
+                                   {2.5, 17}, {7.77}, {3, 10},           {4, 1},  {4.5, 0.25}, {4.5, 9}};
   for (const std::string& path : paths) {
     const Audio whole = decode(path);
     const auto rate = static_cast<double>(whole.sample_rate);

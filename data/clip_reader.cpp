@@ -72,7 +72,9 @@ class FileReader final : public ClipReader {
     clip.is_windowed = true;
     for (const Stretch& stretch : stretches) {
       const int64_t begin = std::llround(stretch.offset * rate);
-      const int64_t end = std::llround((stretch.offset + stretch.seconds) * rate);
+      // The last one may be longer by the tolerance.
+      const int64_t end = std::min<int64_t>(std::llround((stretch.offset + stretch.seconds) * rate),
+                                            begin + static_cast<int64_t>(window * rate));
       clip.windows.push_back(clip_of(wave.slice(0, begin, end), rate));
       clip.windows.back().start = static_cast<double>(begin) / rate;
     }

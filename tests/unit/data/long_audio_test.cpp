@@ -105,6 +105,18 @@ TEST_F(LongClips, ClipsAboveOneWindowComeInWindows) {
   }
 }
 
+// Durations are rounded, but a model takes no window above its own length.
+TEST_F(LongClips, TheLastWindowIsNoLongerThanTheOthers) {
+  write_wav(folder_, "odd.wav", tone(5.005, 300));
+  manifest_ = line("odd", "odd.wav", 5.005);
+  Shown shown;
+  counts(data(windows(6, LongAudio::kError), shown.plan));
+  const Clip& clip = shown.clips.at("odd");
+  EXPECT_DOUBLE_EQ(clip.seconds, 5.005);
+  ASSERT_EQ(clip.windows.size(), 3U);
+  for (const Clip& window : clip.windows) EXPECT_DOUBLE_EQ(window.seconds, 2);
+}
+
 TEST_F(LongClips, TheHardCapHasAPolicyOfItsOwn) {
   Shown shown;
   const LoadCounts cut = counts(data(windows(4, LongAudio::kTruncate), shown.plan));

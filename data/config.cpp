@@ -68,9 +68,11 @@ void describe(Fields& f, ManifestConfig& c) {
 }
 
 void describe(Fields& f, BudgetConfig& c) {
-  f("seconds", c.seconds, "most audio in a micro-batch: rows times the longest clip").more_than(0);
+  f("seconds", c.seconds, "most audio in a micro-batch: rows times the longest clip").more_than(0).at_most(1e9);
   f("rows", c.rows, "most rows in a micro-batch").at_least(1);
-  f("tokens", c.tokens, "most tokens in a micro-batch: rows times the longest sequence of audio and text").at_least(1);
+  f("tokens", c.tokens, "most tokens in a micro-batch: rows times the longest sequence of audio and text")
+      .at_least(1)
+      .at_most(1'000'000'000'000);
   f("quadratic_seconds", c.quadratic_seconds, "Q: a clip of s seconds counts as s + s^2 / Q").more_than(0);
   f("quadratic_tokens", c.quadratic_tokens, "Q: a sequence of n tokens counts as n + n^2 / Q").more_than(0);
   f.rule([&c]() -> std::string {

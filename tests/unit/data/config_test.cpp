@@ -127,6 +127,9 @@ TEST(DataConfig, Refusals) {
   EXPECT_NE(refusal("data: {batch: {rows: 2}}").find("long_audio"), std::string::npos);
   EXPECT_EQ(refusal("data: {batch: {}, long_audio: drop}"),
             "'batch' needs 'seconds', 'tokens', 'rows' or several of them");
+  for (const char* boundless : {"seconds: .inf", "tokens: 1000000000000000000"})
+    EXPECT_NE(refusal(fmt::format("data: {{batch: {{{}}}, long_audio: drop}}", boundless)).find("at most"),
+              std::string::npos);
   EXPECT_EQ(refusal("data: {long_audio: drop}"), "'batch' needs 'seconds', 'tokens', 'rows' or several of them");
   EXPECT_EQ(refusal("data: {batch: {rows: 2}, long_audio: drop, augment: {noise_db: [20, 5]}}"),
             "'noise_db' must be a range [lowest, highest]");

@@ -128,7 +128,7 @@ void describe(Fields& f, RunConfig& c) {
 }
 
 std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source& train,
-                                     std::shared_ptr<dist::Communicator> ranks) {
+                                     std::shared_ptr<dist::Communicator> ranks, const std::string& resumed) {
   RecipeInit init;
   init.seed = static_cast<uint64_t>(config.seed);
   init.overlays = values_of(config.init_from);
@@ -141,6 +141,7 @@ std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source
       if (std::filesystem::exists(path + asset)) init.assets = path;
     }
   }
+  if (!resumed.empty() && std::filesystem::exists(resumed + "/tokenizer")) init.assets = resumed;
   auto recipe = recipe_registry().build(config.recipe, init);
   for (const auto& path : init.overlays) lay_over(*recipe, path);
   return recipe;

@@ -46,9 +46,12 @@ void describe(Fields& f, ParallelConfig& c);
 void describe(Fields& f, RunConfig& c);
 
 // The recipe of a config, made for training: initial values, then the overlays of `init_from` in their order. `train`
-// is read only where something is made of its labels or tags: a tokenizer, a probe's classes.
+// is read only where something is made of its labels or tags: a tokenizer, a probe's classes. `resumed` is the
+// checkpoint that training goes on from, whose tokenizer counts whatever the labels are by now; its values are the
+// trainer's to restore.
 std::shared_ptr<Recipe> build_recipe(const RunConfig& config, const data::Source& train,
-                                     std::shared_ptr<dist::Communicator> ranks = dist::single_rank());
+                                     std::shared_ptr<dist::Communicator> ranks = dist::single_rank(),
+                                     const std::string& resumed = "");
 // The recipe of a checkpoint with its trained values, its tokenizer, and the bases that it names checked. `config` is
 // the checkpoint's own, perhaps with overrides of the user.
 std::shared_ptr<Recipe> open_checkpoint(const std::string& checkpoint, const RunConfig& config);

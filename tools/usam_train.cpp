@@ -51,7 +51,7 @@ int train(recipes::RunConfig& config, const Arguments& arguments) {
   const std::string checkpoint = choose_resume(run, arguments.resume);
   if (!checkpoint.empty()) check_resumed_config(checkpoint, config);
   const auto train_source = recipes::open_data(config.data.train, config);
-  const auto recipe = recipes::build_recipe(config, *train_source, ranks);
+  const auto recipe = recipes::build_recipe(config, *train_source, ranks, checkpoint);
   std::filesystem::create_directories(run);
   auto skips =
       std::make_shared<data::SkipList>(config.data.max_skipped, data::SkipList::append_to(run + "/skipped.jsonl"));

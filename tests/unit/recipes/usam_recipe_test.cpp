@@ -61,6 +61,25 @@ TEST_F(UsamRecipeTest, APromptWithoutTokensIsNoNan) {
   for (const auto& term : out.terms) EXPECT_TRUE(term.sum.isfinite().item<bool>()) << term.name;
 }
 
+// A tokenizer of this size trained on other labels would fit the model, and mean other texts by its ids.
+TEST_F(UsamRecipeTest, AResumedRunKeepsItsTokenizer) {
+  const auto first = run();
+  const std::string checkpoint = folder_.path() / "checkpoint";
+  std::filesystem::create_directory(checkpoint);
+  first.recipe->save_assets(checkpoint, {});
+  const std::string other =
+      folder_.write("other.jsonl", R"({"key": "a", "wav": "a.wav", "label": "qqq zzz xx", "task": "ASR", "dur": 1})");
+  const auto source =
+      data::open_manifests(test::tiny_config(first.config.run.dir.value, {"data.train=" + other}).data.train);
+  const std::string text = "one two three";
+  const auto ids_of = [&](const std::string& resumed) {
+    const auto recipe = build_recipe(first.config, *source, dist::single_rank(), resumed);
+    return std::dynamic_pointer_cast<UsamRecipe>(recipe)->tokenizer()->encode(text);
+  };
+  EXPECT_NE(ids_of(""), first.recipe->tokenizer()->encode(text));
+  EXPECT_EQ(ids_of(checkpoint), first.recipe->tokenizer()->encode(text));
+}
+
 // Where all experts run it would be their number.
 TEST_F(UsamRecipeTest, OnlyASparseProjectorIsBalanced) {
   for (const std::string top_k : {"2", "null"}) {

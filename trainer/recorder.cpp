@@ -63,7 +63,7 @@ Json to_json(const EpochRecord& record) {
 
 Recorder::Recorder(const std::string& run, const RunState& state, const std::string& prometheus)
     : lines_(cut(run + "/metrics.jsonl", state)),
-      events_(run, state.step == 0 ? 0 : state.step + 1),
+      events_(run, state.step + 1),  // hides what an earlier start of the run did and did not save
       run_(run),
       prometheus_(prometheus) {
   cut(run + "/bad_batches.jsonl", state);

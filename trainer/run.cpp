@@ -127,6 +127,7 @@ Agreement Trainer::agreement() const {
 // What a crash left behind: unfinished checkpoints, and links that did not follow the last one.
 void Trainer::tidy_run() {
   namespace fs = std::filesystem;
+  restore_replaced_checkpoints(parts_.run);
   for (const auto& entry : fs::directory_iterator(parts_.run))
     if (is_partial_checkpoint(entry.path().filename().string())) fs::remove_all(entry.path());
   if (fs::exists(fmt::format("{}/checkpoint-{}", parts_.run, state_.step)))

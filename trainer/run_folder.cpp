@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <iterator>
 
 #include "src/base/error.h"
 #include "src/base/fs.h"
@@ -47,6 +48,20 @@ bool was_best(const FoundCheckpoint& found) {
   }
 }
 
+// Those in whose place a crash left none.
+std::vector<FoundCheckpoint> replaced_checkpoints(const std::string& run) {
+  constexpr std::string_view kSuffix = ".replaced.partial";
+  std::vector<FoundCheckpoint> found;
+  std::error_code absent;
+  for (const auto& entry : fs::directory_iterator(run, absent)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with('.') || !name.ends_with(kSuffix)) continue;
+    const auto step = step_of(name.substr(1, name.size() - 1 - kSuffix.size()));
+    if (step && !fs::exists(fmt::format("{}/{}{}", run, kPrefix, *step))) found.push_back({*step, entry.path()});
+  }
+  return found;
+}
+
 std::string choose_path(const std::string& run, const std::string& path) {
   std::error_code failed;
   const fs::path real = fs::canonical(path, failed);
@@ -69,6 +84,11 @@ std::string choose_path(const std::string& run, const std::string& path) {
 
 }  // namespace
 
+void restore_replaced_checkpoints(const std::string& run) {
+  for (const auto& [step, path] : replaced_checkpoints(run))
+    fs::rename(path, fmt::format("{}/{}{}", run, kPrefix, step));
+}
+
 bool is_partial_checkpoint(const std::string& name) {
   return name.starts_with(".checkpoint-") && name.ends_with(".partial");
 }
@@ -86,6 +106,8 @@ std::vector<FoundCheckpoint> list_checkpoints(const std::string& run) {
 
 std::optional<FoundCheckpoint> newest_whole_checkpoint(const std::string& run) {
   std::vector<FoundCheckpoint> found = list_checkpoints(run);
+  std::ranges::copy(replaced_checkpoints(run), std::back_inserter(found));
+  std::ranges::sort(found, {}, &FoundCheckpoint::step);
   for (; !found.empty(); found.pop_back()) {
     const std::vector<std::string> problems = checkpoint_problems(found.back().path);
     if (problems.empty()) return found.back();

@@ -17,7 +17,10 @@ struct FoundCheckpoint {
 std::vector<FoundCheckpoint> list_checkpoints(const std::string& run);
 // Whether a folder of that name in a run's folder is a checkpoint that was not written to its end.
 bool is_partial_checkpoint(const std::string& name);
-// The whole checkpoint of the highest step; torn ones are skipped with a message.
+// Moves checkpoints back that gave way to another one of their step which a crash kept from its place.
+void restore_replaced_checkpoints(const std::string& run);
+// The whole checkpoint of the highest step, one that gave way to another which is not there included; torn ones are
+// skipped with a message.
 std::optional<FoundCheckpoint> newest_whole_checkpoint(const std::string& run);
 
 // What `--resume` means for a run: the checkpoint to continue from, or "" to start afresh.

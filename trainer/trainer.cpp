@@ -3,6 +3,8 @@
 #include <ATen/ceil_div.h>
 #include <algorithm>
 #include <cmath>
+#include <exception>
+#include <utility>
 
 #include "src/base/error.h"
 #include "src/base/json.h"
@@ -170,13 +172,25 @@ std::optional<Figures> Trainer::evaluate() {
   torch::NoGradGuard no_grad;
   parts_.recipe->train(false);
   parallel_->enter();
-  std::optional<Figures> figures = measure();
+  std::optional<Figures> figures;
+  std::exception_ptr failure;
+  bool all_fail = parts_.ranks->world() == 1;
+  try {
+    figures = measure(all_fail);
+  } catch (const UserError&) {
+    failure = std::current_exception();
+  }
   parallel_->leave();
   parts_.recipe->train(true);
+  if (failure) {
+    if (all_fail) save(/*is_last=*/true);  // what was trained up to here is not lost by it
+    std::rethrow_exception(failure);
+  }
   return figures;
 }
 
-std::optional<Figures> Trainer::measure() {
+// `all_fail` says of a UserError whether all ranks have it.
+std::optional<Figures> Trainer::measure(bool& all_fail) {
   const std::unique_ptr<BatchStream> stream = parts_.valid->open({0, 0});
   Counts counts;
   Skips skips;
@@ -189,7 +203,9 @@ std::optional<Figures> Trainer::measure() {
     tally.add(forward(*batch));
   }
   counts = sum_over_ranks(counts, *parts_.ranks);
+  const bool was_alone = std::exchange(all_fail, true);
   skips.check(counts, 0, *parts_.valid, {}, *parts_.ranks);
+  all_fail = was_alone;
   Figures figures = tally.figures(counts, *parts_.ranks);
   at("figures of the evaluation", {}, 10);
   const AutocastScope autocast(parts_.device, config_.precision);  // what fsdp fetches has its type

@@ -112,7 +112,7 @@ class Trainer {
   bool is_time_over() const;
   bool is_asked_to_stop() const;
   bool stop_requested();
-  std::optional<Figures> measure();
+  std::optional<Figures> measure(bool& all_fail);
   void save(bool is_last);
   enum class Then { kTrains, kEnds, kFails };  // what follows a save
   void tell(const std::optional<EndedSave>& ended, Then then);

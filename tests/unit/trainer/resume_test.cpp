@@ -2,6 +2,7 @@
 #include <csignal>
 #include <set>
 
+#include "src/io/events.h"
 #include "tests/train/toy_run.h"
 
 namespace usam {
@@ -102,6 +103,19 @@ TEST_F(Resume, AnEvaluationThatIsOwedIsRecordedOnce) {
   expect_equal_runs(whole(), cut());
 }
 
+// A crash between the two renames that put a checkpoint into the place of one that owed its evaluation.
+TEST_F(Resume, ACheckpointThatGaveWayIsTakenBack) {
+  EXPECT_EQ(go_on(stopping_in_evaluation(2)), Outcome::kStopped);
+  const std::string gave_way = cut() + "/.checkpoint-3.replaced.partial";
+  std::filesystem::rename(cut() + "/checkpoint-3", gave_way);
+  EXPECT_EQ(choose_resume(cut(), "auto"), gave_way);
+  EXPECT_EQ(go_on(stopping_in_evaluation(1)), Outcome::kStopped);
+  EXPECT_EQ(list_checkpoints(cut()).back().step, 3);
+  EXPECT_FALSE(std::filesystem::exists(gave_way));
+  EXPECT_EQ(go_on(with_dropout()), Outcome::kFinished);
+  expect_equal_runs(whole(), cut());
+}
+
 // What decoding gives is cut short as well, and asked again.
 TEST_F(Resume, TaskFiguresHearThatAStopIsAskedFor) {
   TrainerParts parts = toy_parts(cut(), with_dropout());
@@ -139,6 +153,26 @@ TEST_F(Resume, ACrashLosesNothingButTime) {
   EXPECT_EQ(go_on(with_dropout()), Outcome::kFinished);
   expect_equal_runs(whole(), cut());
   EXPECT_EQ(test::names_in(whole()), test::names_in(cut()));
+}
+
+// Nor does TensorBoard show the steps of a start that saved nothing beside those of the next one.
+TEST_F(Resume, AStartFromTheFirstStepHidesAnEarlierOne) {
+  test::ToyOptions options = with_dropout();
+  options.on_forward = [](const data::Batch& batch) {
+    if (batch.cursor == data::Cursor{0, 2}) throw std::runtime_error("power cut");
+  };
+  EXPECT_THROW(go_on(options), std::runtime_error);
+  EXPECT_TRUE(list_checkpoints(cut()).empty());
+  EXPECT_EQ(go_on(with_dropout()), Outcome::kFinished);
+  std::map<std::string, int64_t> hidden_from;  // by file
+  for (const auto& entry : std::filesystem::directory_iterator(cut()))
+    if (entry.path().filename().string().starts_with("events."))
+      io::read_events(entry.path(), [&](io::Event&& event) {
+        if (event.kind == io::Event::Kind::kResume) hidden_from[entry.path()] = event.step;
+        return true;
+      });
+  ASSERT_EQ(hidden_from.size(), 2U);
+  EXPECT_EQ(hidden_from.rbegin()->second, 1);
 }
 
 TEST_F(Resume, AFinishedRunHasNothingLeftToDo) {

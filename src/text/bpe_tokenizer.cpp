@@ -132,9 +132,10 @@ class BpeTokenizer final : public Tokenizer {
     }
   }
 
-  void set_roles(std::optional<int64_t> bos, std::optional<int64_t> eos) {
+  void set_roles(std::optional<int64_t> bos, std::optional<int64_t> eos, bool adds_bos) {
     bos_ = bos;
     eos_ = eos;
+    adds_bos_ = adds_bos;
   }
 
   std::vector<int64_t> encode_mixed(std::string_view text, size_t begin, size_t end) const override {
@@ -177,6 +178,7 @@ class BpeTokenizer final : public Tokenizer {
 
   int64_t vocab_size() const override { return static_cast<int64_t>(tokens_.size()); }
   std::optional<int64_t> bos() const override { return bos_; }
+  bool begins_with_bos() const override { return bos_ && adds_bos_; }
   int64_t eos() const override {
     if (!eos_)
       user_error(
@@ -207,6 +209,7 @@ class BpeTokenizer final : public Tokenizer {
   text::Bpe bpe_;
   text::TokenDecoder decoder_;
   std::optional<int64_t> bos_, eos_;
+  bool adds_bos_ = true;
   mutable text::WordCaches caches_;
 };
 
@@ -220,7 +223,8 @@ std::shared_ptr<Tokenizer> make_bpe_tokenizer(text::TokenizerSpec spec, const te
     return token ? tokenizer->find(*token) : std::nullopt;
   };
   const auto eos = id_of(settings.eos);
-  tokenizer->set_roles(id_of(settings.names_bos ? settings.bos : spec.first_token), eos ? eos : settings.eos_id);
+  tokenizer->set_roles(id_of(settings.names_bos ? settings.bos : spec.first_token), eos ? eos : settings.eos_id,
+                       settings.adds_bos);
   return tokenizer;
 }
 

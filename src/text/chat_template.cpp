@@ -94,7 +94,7 @@ std::vector<int64_t> Chat::left(std::string_view text) const {
     user.pop_back();
   }
   auto ids = tokenizer_.encode_mixed(frame_.before + user, frame_.before.size(), std::string::npos);
-  if (kind_ == ChatTemplate::kNone && tokenizer_.bos()) ids.insert(ids.begin(), *tokenizer_.bos());
+  if (kind_ == ChatTemplate::kNone && tokenizer_.begins_with_bos()) ids.insert(ids.begin(), *tokenizer_.bos());
   return ids;
 }
 

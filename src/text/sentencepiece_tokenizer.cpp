@@ -216,6 +216,21 @@ std::vector<std::string> training_texts(const std::vector<std::string>& texts) {
       what, options.byte_fallback ? ", the bytes of byte_fallback" : "", std::stoi(complaint.substr(needed + 4)));
 }
 
+// What stands beside a model that is read as it is must not say otherwise.
+void require_no_more_tokens(const Tokenizer& tokenizer, const text::TokenizerSettings& settings,
+                            const std::string& origin) {
+  constexpr const char* kRemedy =
+      "Open the folder once with transformers' AutoTokenizer and save it with save_pretrained, which writes a "
+      "tokenizer.json, and name that folder.";
+  for (const auto& token : settings.added)
+    if (tokenizer.find(token.content) != token.id)
+      user_error("{}: the files beside it give the token '{}' the id {}, which the model does not. {}", origin,
+                 text::shown(token.content), token.id, kRemedy);
+  if (settings.eos && tokenizer.find(*settings.eos) != tokenizer.eos())
+    user_error("{}: the files beside it name the end token '{}', the model another one. {}", origin,
+               text::shown(*settings.eos), kRemedy);
+}
+
 }  // namespace
 
 void describe(Fields& f, SentencepieceTraining& c) {
@@ -243,7 +258,10 @@ std::shared_ptr<Tokenizer> open_sentencepiece(const std::string& content, const 
   auto tokenizer = std::make_shared<SentencepieceTokenizer>(content, origin);
   auto settings = text::read_settings(files, std::filesystem::path(origin).parent_path().string());
   const auto model = text::parse_sentencepiece_model(content);
-  if (!settings.llama || !model || !model->is_bpe) return tokenizer;
+  if (!settings.llama || !model || !model->is_bpe) {
+    require_no_more_tokens(*tokenizer, settings, origin);
+    return tokenizer;
+  }
   files["tokenizer.model"] = content;
   return open_llama(*model, std::move(settings), std::move(files), origin);
 }

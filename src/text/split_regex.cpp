@@ -25,6 +25,13 @@ std::string message(int code) {
   return reinterpret_cast<const char*>(text.data());
 }
 
+// Whether options begin here that hold for what follows, not for a group of their own.
+bool is_open_option(std::string_view regex) {
+  if (!regex.starts_with("(?")) return false;
+  const auto end = regex.find_first_not_of("imx-", 2);
+  return end != 2 && end != std::string_view::npos && regex[end] == ')';
+}
+
 // The same expression in PCRE2's terms, where the two differ: \s and \w are Unicode's, and \p{Han} is the script of a
 // character rather than any script that it is used in.
 std::string for_pcre(std::string_view regex) {
@@ -33,8 +40,10 @@ std::string for_pcre(std::string_view regex) {
   for (size_t i = 0; i < regex.size(); ++i) {
     const char c = regex[i];
     if (c != '\\' || i + 1 == regex.size()) {
-      if (c == '[' && in_class && !regex.substr(i).starts_with("[:"))
-        user_error("nested character classes are not supported");
+      if (c == '[' && in_class) user_error("nested character classes and '[:names:]' are not supported");
+      if (!in_class && regex.substr(i).starts_with("{,")) user_error("'{{,' is not supported");
+      if (!in_class && i > 0 && is_open_option(regex.substr(i)))
+        user_error("options like '(?i)' are supported at the beginning alone, elsewhere as '(?i:...)'");
       if (c == '&' && in_class && regex.substr(i).starts_with("&&")) user_error("'&&' is not supported");
       in_class = in_class ? c != ']' : c == '[';
       out += c;
@@ -42,7 +51,8 @@ std::string for_pcre(std::string_view regex) {
     }
     const char next = regex[++i];
     const std::string word = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
-    if (std::string_view("hHRXyYKW").find(next) != std::string_view::npos) user_error("'\\{}' is not supported", next);
+    if (std::string_view("hHRXyYKWvQE").find(next) != std::string_view::npos)
+      user_error("'\\{}' is not supported", next);
     if (next == 's' || next == 'S') {
       out += next == 's' ? "\\p{White_Space}" : "\\P{White_Space}";
     } else if (next == 'w') {

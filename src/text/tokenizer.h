@@ -31,6 +31,8 @@ class Tokenizer {
   virtual int64_t vocab_size() const = 0;  // the highest id and one
   // The token that begins a text, where the tokenizer names one.
   virtual std::optional<int64_t> bos() const = 0;
+  // Whether a text without a chat template begins with it: a folder may say no (`add_bos_token: false`).
+  virtual bool begins_with_bos() const { return bos().has_value(); }
   // The token that ends an answer. Throws UserError where none is named.
   virtual int64_t eos() const = 0;
   // The id of a token by its text, special tokens included.

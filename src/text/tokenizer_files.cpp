@@ -1,5 +1,6 @@
 #include "src/text/tokenizer_files.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
@@ -13,8 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kSideFiles = {"tokenizer_config.json", "special_tokens_map.json", "generation_config.json",
-                                   "config.json"};
+constexpr std::array kSideFiles = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+                                   "generation_config.json", "config.json"};
 constexpr size_t kMaxBytes = size_t{64} << 20;
 constexpr std::array kRoles = {"bos_token", "eos_token", "unk_token", "sep_token",
                                "pad_token", "cls_token", "mask_token"};
@@ -57,6 +58,17 @@ void read_added(const JsonNode& root, std::vector<AddedToken>& added) {
                  node.flag("normalized", false)};
   }
   for (auto& entry : by_id) added.push_back(std::move(entry.second));
+}
+
+// {text: id} of a folder that says no more of its tokens.
+void read_added_ids(const JsonNode& root, TokenizerSettings& settings) {
+  std::map<int64_t, AddedToken> by_id;
+  for (const std::string& text : root.keys()) {
+    const int64_t id = root.count(text.c_str());
+    const bool is_special = std::ranges::find(settings.special, text) != settings.special.end();
+    by_id[id] = {text, id, is_special, false, false, false, !is_special};
+  }
+  for (auto& entry : by_id) settings.added.push_back(std::move(entry.second));
 }
 
 void read_roles(const JsonNode& root, TokenizerSettings& settings) {
@@ -127,9 +139,13 @@ TokenizerSettings read_settings(const TokenizerFiles& files, const std::string& 
   const auto root = [&](const char* name) { return JsonNode(values.at(name), "", origins.at(name)); };
   TokenizerSettings settings;
   const JsonNode config = root("tokenizer_config.json");
-  read_added(config, settings.added);
+  // As transformers has it: folders of its releases before 4.34 keep in files of their own what newer ones keep here,
+  // and what those files say comes first.
+  const bool is_new = config.has("added_tokens_decoder");
+  if (!is_new) read_roles(root("special_tokens_map.json"), settings);
   read_roles(config, settings);
-  read_roles(root("special_tokens_map.json"), settings);
+  is_new ? read_added(config, settings.added) : read_added_ids(root("added_tokens.json"), settings);
+  settings.adds_bos = config.flag("add_bos_token", true);
   settings.eos_id = eos_id(root("generation_config.json"));
   if (!settings.eos_id) settings.eos_id = eos_id(root("config.json"));
   settings.llama = llama_rules(config, root("config.json"));

@@ -112,6 +112,31 @@ TEST(BpeTokenizer, RolesComeFromTheFilesBesideIt) {
   EXPECT_EQ(padded->decode({0, 5}), "a");
 }
 
+// Of transformers' releases before 4.34: what has files of its own there comes before tokenizer_config.json.
+TEST(BpeTokenizer, OlderFoldersKeepTheirTokensInFilesOfTheirOwn) {
+  const text::TokenizerFiles older = {{"tokenizer_config.json", R"({"bos_token": "<e>", "eos_token": "<e>"})"},
+                                      {"special_tokens_map.json", R"({"eos_token": "<end>"})"},
+                                      {"added_tokens.json", R"({"<turn>": 6, "<end>": 5})"}};
+  const auto tokenizer = tiny(older);
+  EXPECT_EQ(tokenizer->eos(), 5);
+  EXPECT_EQ(tokenizer->bos(), 4);
+  EXPECT_EQ(tokenizer->encode("a<turn>b<end>", Specials::kParse), (Ids{0, 6, 1, 5}));
+  EXPECT_EQ(tokenizer->encode("a<turn>"), (Ids{0, 6}));  // no special token: made from any text
+  auto newer = older;
+  newer["tokenizer_config.json"] =
+      R"({"eos_token": "<e>", "added_tokens_decoder": {"4": {"content": "<e>", "special": true}}})";
+  EXPECT_EQ(tiny(newer)->eos(), 4);
+  EXPECT_EQ(tiny(newer)->vocab_size(), 5);
+}
+
+TEST(BpeTokenizer, AFolderMaySayThatNoTextBeginsWithBos) {
+  const auto tokenizer = tiny({{"tokenizer_config.json", R"({"bos_token": "<e>", "add_bos_token": false})"}});
+  EXPECT_EQ(tokenizer->bos(), 4);  // for templates
+  EXPECT_FALSE(tokenizer->begins_with_bos());
+  EXPECT_EQ(Chat({}, *tokenizer).left("ab"), Ids{2});
+  EXPECT_EQ(Chat({}, *tiny({{"tokenizer_config.json", R"({"bos_token": "<e>"})"}})).left("ab"), (Ids{4, 2}));
+}
+
 TEST(BpeTokenizer, TheTemplatesFirstTokenIsTheBeginning) {
   const std::string json = with(
       R"("post_processor": null)",
@@ -154,7 +179,10 @@ TEST(BpeTokenizer, RefusesWhatItDoesNotKnow) {
       split("a*"),
       "t.json: 'pre_tokenizer.pattern' is not supported: the regular expression 'a*' matches nothing at all as well.");
   EXPECT_EQ(split("[a[b]]"),
-            "t.json: 'pre_tokenizer.pattern' is not supported: nested character classes are not supported.");
+            "t.json: 'pre_tokenizer.pattern' is not supported: nested character classes and '[:names:]' are not "
+            "supported.");
+  for (const char* other : {"[[:alpha:]]", "a{,2}b", "a(?i)b|c", "\\\\v", "\\\\Qa\\\\E"})
+    EXPECT_NE(split(other).find("supported"), std::string::npos) << other;
   EXPECT_EQ(split("\\\\h"), "t.json: 'pre_tokenizer.pattern' is not supported: '\\h' is not supported.");
   EXPECT_EQ(split(std::string(5000, 'a')),
             "t.json: 'pre_tokenizer.pattern' is not supported: the regular expression is longer than 4096 bytes.");

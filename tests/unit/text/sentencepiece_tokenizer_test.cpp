@@ -98,6 +98,25 @@ TEST(SentencepieceTokenizer, GivesUnknownTokenWithoutByteFallback) {
   EXPECT_EQ(ids.back(), 0);
 }
 
+// Another class than LlamaTokenizer, whose further tokens the model does not have.
+TEST(SentencepieceTokenizer, RefusesFilesBesideItThatSayOtherwise) {
+  const test::TemporaryFolder folder;
+  train_sentencepiece(texts(), training(SentencepieceType::kBpe, 2000, true))->save(folder.path());
+  const std::string model = folder.path() / "tokenizer.model";
+  const std::string remedy =
+      " Open the folder once with transformers' AutoTokenizer and save it with save_pretrained, which writes a "
+      "tokenizer.json, and name that folder.";
+  folder.write("tokenizer_config.json", R"({"eos_token": "</s>", "added_tokens_decoder": {"2": {"content": "</s>"}}})");
+  EXPECT_EQ(open_tokenizer(folder.path())->eos(), 2);
+  folder.write("tokenizer_config.json", R"({"added_tokens_decoder": {"2000": {"content": "<|im_end|>"}}})");
+  EXPECT_EQ(
+      test::message_of([&] { open_tokenizer(folder.path()); }),
+      model + ": the files beside it give the token '<|im_end|>' the id 2000, which the model does not." + remedy);
+  folder.write("tokenizer_config.json", R"({"eos_token": "<s>"})");
+  EXPECT_EQ(test::message_of([&] { open_tokenizer(folder.path()); }),
+            model + ": the files beside it name the end token '<s>', the model another one." + remedy);
+}
+
 TEST(SentencepieceTokenizer, LineBreakIsATokenOfItsOwn) {
   const auto tokenizer = train_sentencepiece(texts(), training(SentencepieceType::kBpe, 2000, true));
   const Ids prompt = tokenizer->encode("\n---\nSound:"), line_break = tokenizer->encode("\n");

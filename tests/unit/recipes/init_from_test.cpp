@@ -59,6 +59,18 @@ TEST_F(InitFrom, AnAdapterOfAnotherKindIsRefused) {
                 "  q_proj: scaled by 4 in the adapter, by 1 here; an alpha of 16 does the same (2 layers)\n"
                 "  v_proj: updated by the adapter, not by recipe.llm.lora (2 layers)" +
                 remedy);
+  // Of rslora the scale has a root, which no decimal alpha gives exactly.
+  const std::string rslora = folder_.path() / "rslora";
+  auto rooted = io::read_peft_adapter(path);
+  rooted.rank_stabilized = true;
+  rooted.rank = 3;
+  for (auto& [name, tensor] : rooted.tensors) tensor = tensor.narrow(tensor.size(0) == 4 ? 0 : 1, 0, 3).contiguous();
+  io::write_peft_adapter(rslora, rooted);
+  const auto refused = message({"init_from=" + rslora, "recipe.llm.lora.rank=3"});
+  const auto at = refused.find("an alpha of ") + 12;
+  EXPECT_EQ(message({"init_from=" + rslora, "recipe.llm.lora.rank=3",
+                     "recipe.llm.lora.alpha=" + refused.substr(at, refused.find(' ', at) - at)}),
+            "");
   auto saved = io::read_peft_adapter(path);
   saved.tensors.emplace_back("lm_head.weight", torch::ones({3}));
   saved.tensors.emplace_back("model.layers.9.bias", torch::ones({3}));

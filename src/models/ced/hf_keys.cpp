@@ -21,9 +21,7 @@ void replace(std::string& text, const std::string& from, const std::string& to) 
 }
 
 // What the front end and the patches of usam's CED are built for: the values of every published model.
-void require_layout(FolderSizes& file) {
-  for (const char* key : {"patch_size", "patch_stride"}) file.require(key, 16);
-  file.require("n_mels", 64);
+void require_front_end(FolderSizes& file) {
   file.require("n_fft", 512);
   file.require("win_size", 512);
   file.require("hop_size", 160);
@@ -88,8 +86,17 @@ CedSizes ced_sizes(const CedConfig& c) {
   if (sizes.target_length < CedEncoder::kPatch)
     file.problem(fmt::format("{}: target_length is {}, but must be at least 16", file.path(), sizes.target_length));
   sizes.qkv_bias = file.flag("qkv_bias", "qkv_bias", {}, true);
-  require_layout(file);
+  for (const char* key : {"patch_size", "patch_stride"}) file.require(key, 16);
+  file.require("n_mels", 64);
+  require_front_end(file);
   file.finish();
+  if (FolderSizes::has_front_end(c.source.path.value)) {
+    auto features = FolderSizes::front_end(c.source.path.value);
+    features.require("feature_size", 64);
+    features.require("sampling_rate", 16000);
+    require_front_end(features);
+    features.finish();
+  }
   return sizes;
 }
 

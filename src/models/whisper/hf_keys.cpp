@@ -22,6 +22,7 @@ void check_front_end(const std::string& folder, int64_t mels) {
   file.require("sampling_rate", 16000);
   file.require("n_fft", 400);
   file.require("hop_length", 160);
+  file.require("chunk_length", 30);
   file.require("dither", 0);
   file.finish();
 }
@@ -41,7 +42,7 @@ WhisperSizes whisper_sizes(const WhisperConfig& c) {
   sizes.heads = file.size("encoder_attention_heads", "heads", c.shape.heads);
   file.check_division(sizes.width, sizes.heads);
   sizes.ffn = file.size("encoder_ffn_dim", "ffn", c.shape.ffn);
-  sizes.positions = file.size("max_source_positions", "positions", {}, 1500);
+  file.require("max_source_positions", 1500);  // of 30 s
   file.require("activation_function", "gelu");
   file.require("scale_embedding", false);
   file.finish();

@@ -164,6 +164,17 @@ TEST(EncoderFolder, FrontEndOfAnotherWhisper) {
   folder.write("preprocessor_config.json", R"({"feature_size": 128, "sampling_rate": 16000})");
   EXPECT_EQ(message_of([&] { make_whisper(folder.config, {}); }),
             folder.file("preprocessor_config.json") + ": feature_size is 128, but usam's model has 80 only");
+  folder.write("preprocessor_config.json", R"({"chunk_length": 15})");
+  EXPECT_EQ(message_of([&] { make_whisper(folder.config, {}); }),
+            folder.file("preprocessor_config.json") + ": chunk_length is 15, but usam's model has 30 only");
+}
+
+TEST(EncoderFolder, FrontEndOfAnotherCed) {
+  Folder<CedConfig> folder(kCedJson);
+  folder.write("preprocessor_config.json", R"({"feature_size": 64, "sampling_rate": 32000, "f_max": 4000})");
+  EXPECT_EQ(message_of([&] { make_ced(folder.config, {}); }),
+            folder.file("preprocessor_config.json") + ": sampling_rate is 32000, but usam's model has 16000 only\n" +
+                folder.file("preprocessor_config.json") + ": f_max is 4000, but usam's model has 8000 only");
 }
 
 TEST(EncoderFolder, MertsWaveIsNormalisedAsTheFolderSays) {  // defects 6 and 21

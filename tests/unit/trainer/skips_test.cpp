@@ -91,10 +91,11 @@ TEST(Skips, OfTheValidationSetHaveTheirOwnLimit) {
   EXPECT_EQ(test::message_of([&] { trainer.run(); }), "1 of epoch 0, the last k2: it is noise");
   // The steps before it are kept.
   const auto last = list_checkpoints(folder.path());
-  ASSERT_EQ(last.size(), 1U);
-  EXPECT_TRUE(read_run_state(last[0].path).owes_evaluation);
+  ASSERT_FALSE(last.empty());
+  EXPECT_EQ(last.back().step, 3);
+  EXPECT_TRUE(read_run_state(last.back().path).owes_evaluation);
   auto mended = toy_parts(folder.path());
-  mended.checkpoint = last[0].path;
+  mended.checkpoint = last.back().path;
   EXPECT_EQ(Trainer(toy_config(4), std::move(mended)).run(), Outcome::kFinished);
   EXPECT_FALSE(read_run_state(folder.path() / "checkpoint-4").owes_evaluation);
 }

@@ -99,7 +99,7 @@ void describe(Fields& f, DataConfig& c) {
   f("index_dir", c.index_dir, "where indices of large manifests are kept; beside them or in the user's cache otherwise")
       .relative_to_cwd()
       .resumable();
-  f("batch", c.batch, "what a micro-batch may hold");
+  f("batch", c.batch, "what a micro-batch may hold: `seconds`, `rows`, `tokens` or several of them");
   f("shuffle", c.shuffle, "draw the order of the rows anew in each epoch");
   f("threads", c.threads, "loader threads; 0: load only while training waits").at_least(0).at_most(256).resumable();
   f.choice("on_error", c.on_error, {{"skip", OnError::kSkip}, {"fail", OnError::kFail}},

@@ -54,6 +54,7 @@ Field& Fields::add(const std::string& name, const std::string& type, const std::
 Field& Fields::part(const std::string& name, Part& value, const ConfigChoices& choices, const std::string& help,
                     const std::string& fallback) {
   Field& field = add(name, "part of type " + join_words(names_of(choices), "or"), help);
+  field.fallback = fallback;
   field.parse = [&value, choices, fallback](const ConfigNode& node, ParseContext& ctx) {
     parse_part(node, ctx, value, choices, fallback);
   };

@@ -50,6 +50,7 @@ struct Field {
   std::string name;
   std::string type;  // for people: "integer", "list of path"
   std::string help;
+  std::string fallback;  // the type of a part that names none
   std::function<void(const ConfigNode&, ParseContext&)> parse;
   std::function<void(const ConfigMark&, ParseContext&)>
       parse_absent;  // the key is not written; its parts may be required

@@ -199,6 +199,7 @@ struct Codec<std::map<std::string, T>> {
     if (!node.is_map()) return ctx.fail_type(node, "a map");
     value.clear();
     for (const auto& entry : node.entries) {
+      if (entry.value.is_null() && Codec<T>::type() == "map") continue;  // a struct, taken out of the file's base
       ParseContext::Enter enter(ctx, entry.key);
       Codec<T>::parse(entry.value, ctx, value[entry.key]);
     }
@@ -215,17 +216,16 @@ struct Codec<std::map<std::string, T>> {
   }
 };
 
-// A map whose order matters: it is kept as written.
 template <class T>
 struct Codec<std::vector<std::pair<std::string, T>>> {
-  using Map = std::vector<std::pair<std::string, T>>;
+  using Map = std::vector<std::pair<std::string, T>>;  // in the order of the file
   static void parse(const ConfigNode& node, ParseContext& ctx, Map& value) {
     if (!node.is_map()) return ctx.fail_type(node, "a map");
     value.clear();
     for (const auto& entry : node.entries) {
+      if (entry.value.is_null() && Codec<T>::type() == "map") continue;  // a struct, taken out of the file's base
       ParseContext::Enter enter(ctx, entry.key);
-      value.emplace_back(entry.key, T{});
-      Codec<T>::parse(entry.value, ctx, value.back().second);
+      Codec<T>::parse(entry.value, ctx, value.emplace_back(entry.key, T{}).second);
     }
   }
   static void parse_absent(const ConfigMark&, ParseContext&, Map&) {}

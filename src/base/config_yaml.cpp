@@ -132,6 +132,8 @@ void HelpWriter::write(const std::string& key, Fields& fields, const std::string
     std::string facts = field.type;
     if (field.is_required) {
       facts += ", required";
+    } else if (!field.fallback.empty()) {
+      facts += ", default " + field.fallback;
     } else if (is_shown_whole(value)) {
       facts += ", default " + to_flow_yaml(value);
     }

@@ -3,12 +3,13 @@
     python tests/readme/run_commands.py README.md
     python tests/readme/run_commands.py --check README.md docs/data.md     # whether these are all the files with commands to run
 
-`make` commands are what runs this test, or another test of this suite, and are only held against the Makefile. A command below a
+A command that ends in & runs until the last one of the file is done. `make` commands are what runs this test, or another test of this suite, and are only held against the Makefile. A command below a
 line `# not run: REASON` is not run, nor is what follows `# none is run: REASON` in its block. A reason that names a file of the tree names one
 that is there.
 """
 from __future__ import annotations
 
+import atexit
 import re
 import subprocess
 import sys
@@ -65,9 +66,15 @@ def main() -> None:
         sys.exit(bool(problems))
     targets = set(re.findall(r"^([a-z-]+):", open("Makefile", encoding="utf8").read(), flags=re.M))
     found = commands(open(sys.argv[1], encoding="utf8").read())
+    background: list[subprocess.Popen] = []
+    atexit.register(lambda: [process.terminate() or process.wait() for process in background])
     if not found:
         sys.exit(f"{sys.argv[1]} has no ```sh block")
     for command in found:
+        if command.endswith("&"):
+            background.append(subprocess.Popen(["sh", "-c", "exec " + command.rstrip(" &")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            print(f"in the background: {command}")
+            continue
         if command.startswith("make "):
             if command.split()[1] not in targets:
                 sys.exit(f"the Makefile has no target for: {command}")

@@ -1,12 +1,15 @@
 """Which commands of a Markdown file are run, and what is said of those that are neither run nor marked."""
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 from run_commands import check, commands
 
+TREE = Path(__file__).resolve().parents[2]
 BLOCK = "Words.\n\n```sh\n{}\n```\n"
 
 
@@ -28,6 +31,21 @@ class Commands(unittest.TestCase):
 
     def test_other_blocks_hold_none(self) -> None:
         self.assertEqual(commands("```text\na 1\n```\n```yaml\nb: 2\n```\n"), [])
+
+
+class Run(unittest.TestCase):
+    def test_a_command_in_the_background_ends_with_the_file(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "a.md")
+            for last, code in (("true && echo", 0), ("false", 1)):
+                pid = Path(folder, "pid")
+                command = f"sh -c 'echo $$ >{pid}; exec sleep 1000' &"
+                path.write_text(BLOCK.format(f"{command}\nuntil [ -s {pid} ]; do sleep 0.01; done; echo\n{last}"), encoding="utf8")
+                done = subprocess.run([sys.executable, Path(__file__).with_name("run_commands.py"), path], cwd=TREE, capture_output=True, text=True)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(f"in the background: {command}\n", done.stdout)
+                self.assertFalse(Path("/proc", pid.read_text().strip()).exists())
+                pid.unlink()
 
 
 class Check(unittest.TestCase):

@@ -74,9 +74,10 @@ TEST(ConfigPart, AbsentAndNull) {
   auto scene = loader.load<Scene>("");
   EXPECT_EQ(scene.main.type, "square");  // the fallback
   EXPECT_TRUE(scene.other.empty());
-  scene = loader.load<Scene>("main: null\nmore: {a: null}\n");
+  scene = loader.load<Scene>("main: null\nmore: {a: null}\nslots: {s: null}\n");
   EXPECT_TRUE(scene.main.empty());
   EXPECT_TRUE(scene.more.empty());
+  EXPECT_TRUE(scene.slots.empty());
 }
 
 TEST(ConfigPart, AllMistakesAtOnce) {
@@ -158,7 +159,7 @@ TEST(ConfigPart, PrintsWhatItReads) {
 TEST(ConfigPart, HelpListsEveryType) {
   Scene scene;
   EXPECT_EQ(help_text(scene),
-            "main (part of type box or square, default null): the shape\n"
+            "main (part of type box or square, default square): the shape\n"
             "main.type: box\n"
             "main.width (number, required; type box): left to right\n"
             "main.height (number, default 2.0; type box): bottom to top\n"

@@ -108,8 +108,9 @@ class Ablate(unittest.TestCase):
         for arguments, sentence in [
                 (["--rows", "fool"], f"--rows names 'fool'; the rows are {rows}.\n"), (["--seeds", "20,x"], "--seeds names 'x'; a seed is a whole number.\n"),
                 (["--jobs", "0"], "--jobs and --threads must be at least 1.\n"), (["word"], "'word' is no override; they are written key.sub=value.\n"),
-                (["--bin", "none"], "There is no usam-train in none: build it with 'make build', or name its folder with --bin.\n"),
-                (["data.train=x", "--pretrained", "none"], "There is no checkpoint in none: 'make quickstart' makes one, or name it with --pretrained.\n")]:
+                (["--bin", "none"], f"There is no usam-train in {Path.cwd() / 'none'}: build it with 'make build', or name its folder with --bin.\n"),
+                (["data.train=x", "--pretrained", "none"],
+                 f"There is no checkpoint in {Path.cwd() / 'none'}: 'make quickstart' makes one, or name it with --pretrained.\n")]:
             done = self.ablate(*arguments)
             self.assertEqual((done.returncode, done.stderr), (2, sentence))
         done = call("table.py", self.folder)

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "src/nn/few_rows.h"
+#include "src/nn/int8_product.h"
 #include "src/nn/quantise.h"
 #include "src/nn/wide_product.h"
 #include "src/tensor/autocast.h"
@@ -50,6 +51,8 @@ bool can_multiply_codes(const torch::Tensor& x_MI, const StoredWeight& weight) {
 
 torch::Tensor product_of_codes(const torch::Tensor& x_MI, const StoredWeight& weight, const torch::Tensor& bias_O) {
   const auto rows = quantise_rows(x_MI);
+  if (x_MI.is_cpu() && prefers_own_int8_product())
+    return int8_product(rows, {weight.values, weight.scales}, bias_O).to(x_MI.scalar_type());
   const auto sums_MO = at::_int_mm(rows.codes_RC, weight.values.t());
   return scale_sums(sums_MO, rows.scales_R, weight.scales, bias_O).to(x_MI.scalar_type());
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "src/nn/few_rows.h"
+#include "src/nn/int8_product.h"
 #include "src/nn/linear.h"
 #include "src/nn/quantise.h"
 #include "src/tensor/peak_bytes.h"
@@ -168,18 +169,24 @@ TEST(WeightStore, RowsBecomeBFloat16Too) {
   has_bfloat16_products() = had;
 }
 
+// By torch's product and, where the processor can, by ours.
 TEST(WeightStore, WholeNumbersGiveWhatTheirCodesMean) {
   torch::manual_seed(5);
   const auto weight_OI = torch::randn({24, 40}), bias_O = torch::randn({24});
   const auto stored = store_weight(weight_OI, WeightStore::kInt8Dynamic);
-  for (int64_t rows : {0, 1, 5, 33}) {
-    const auto x_MI = torch::randn({rows, 40});
-    const auto expected = torch::linear(dequantise_rows(quantise_rows(x_MI)).to(torch::kDouble),
-                                        dense_weight(stored, torch::kDouble), bias_O.to(torch::kDouble));
-    EXPECT_TRUE(stored_product(x_MI, stored, bias_O).to(torch::kDouble).allclose(expected, 1e-5, 1e-5));
-    const auto half = stored_product(x_MI.to(torch::kBFloat16), stored, bias_O);
-    EXPECT_EQ(half.scalar_type(), torch::kBFloat16);
+  const bool preferred = prefers_own_int8_product();
+  for (const bool prefers : {preferred, false}) {
+    prefers_own_int8_product() = prefers;
+    for (int64_t rows : {0, 1, 5, 33}) {
+      const auto x_MI = torch::randn({rows, 40});
+      const auto expected = torch::linear(dequantise_rows(quantise_rows(x_MI)).to(torch::kDouble),
+                                          dense_weight(stored, torch::kDouble), bias_O.to(torch::kDouble));
+      EXPECT_TRUE(stored_product(x_MI, stored, bias_O).to(torch::kDouble).allclose(expected, 1e-5, 1e-5));
+      const auto half = stored_product(x_MI.to(torch::kBFloat16), stored, bias_O);
+      EXPECT_EQ(half.scalar_type(), torch::kBFloat16);
+    }
   }
+  prefers_own_int8_product() = preferred;
 }
 
 TEST(WeightStore, GradientsAreThoseOfTheValues) {

@@ -20,79 +20,124 @@ namespace {
 #define USAM_AVX2 __attribute__((target("avx2")))
 #define USAM_AVX2_INLINE USAM_AVX2 __attribute__((always_inline)) inline
 
-constexpr int64_t kCodes = 16;                          // codes in a register, 16 bits each
-constexpr int64_t kRowBlock = 4, kOutputBlock = 2;      // whose sums are in registers at once
-constexpr int64_t kBytesOfOutputs = 128 * 1024;         // codes that stay in the second cache while all rows pass
+constexpr int64_t kPanel = 16;                          // outputs that are worked on together: two registers of sums
+constexpr int64_t kMostRows = 6;                        // likewise: their sums fill the registers
+constexpr int64_t kEight = 8;                           // pairs in a register
+constexpr int64_t kBytesOfPanels = 192 * 1024;          // that stay in the second cache while all rows pass
 constexpr int64_t kGrainOfProducts = int64_t{1} << 18;  // that are worth a thread
+
+using CodePair = int32_t;  // two neighbouring codes of 16 bits each
 
 // What a call's threads share.
 struct Operands {
-  const int16_t* rows;    // (R, padded): codes, filled up with zeros
+  const CodePair* rows;   // (R, pairs), filled up with zeros
   const int8_t* weights;  // (O, columns)
   const float *row_scales, *weight_scales, *bias;
   float* out;  // (R, O)
-  int64_t count, columns, padded, outputs;
+  int64_t count, columns, pairs, outputs;
 };
 
-USAM_AVX2_INLINE __m256i widened(const int8_t* codes) {
-  return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+USAM_AVX2_INLINE __m256i load(const CodePair* from) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
 }
 
-USAM_AVX2_INLINE int sum_of(__m256i lanes) {
-  const __m128i fours = _mm_add_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
-  const __m128i twos = _mm_add_epi32(fours, _mm_unpackhi_epi64(fours, fours));
-  return _mm_cvtsi128_si32(_mm_add_epi32(twos, _mm_shuffle_epi32(twos, 1)));
-}
-
-template <int kR, int kO>
-USAM_AVX2_INLINE void add_products(const int16_t* x, int64_t x_step, const int8_t* w, int64_t w_step,
-                                   __m256i (&sums)[kR][kO]) {
-  __m256i of_outputs[kO];
-  for (int o = 0; o < kO; ++o) of_outputs[o] = widened(w + o * w_step);
-  for (int r = 0; r < kR; ++r) {
-    const __m256i of_row = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + r * x_step));
-    for (int o = 0; o < kO; ++o) sums[r][o] = _mm256_add_epi32(sums[r][o], _mm256_madd_epi16(of_row, of_outputs[o]));
+// Eight pairs of each of eight outputs become eight outputs' of each of eight pairs.
+USAM_AVX2_INLINE void transpose(__m256i (&pairs)[kEight]) {
+  __m256i twos[kEight], fours[kEight];
+  for (int i = 0; i < kEight; i += 2) {
+    twos[i] = _mm256_unpacklo_epi32(pairs[i], pairs[i + 1]);
+    twos[i + 1] = _mm256_unpackhi_epi32(pairs[i], pairs[i + 1]);
+  }
+  for (int i = 0; i < kEight; i += 4)
+    for (int j = 0; j < 2; ++j) {
+      fours[i + 2 * j] = _mm256_unpacklo_epi64(twos[i + j], twos[i + j + 2]);
+      fours[i + 2 * j + 1] = _mm256_unpackhi_epi64(twos[i + j], twos[i + j + 2]);
+    }
+  for (int i = 0; i < 4; ++i) {
+    pairs[i] = _mm256_permute2x128_si256(fours[i], fours[i + 4], 0x20);
+    pairs[i + 4] = _mm256_permute2x128_si256(fours[i], fours[i + 4], 0x31);
   }
 }
 
-template <int kR, int kO>
-USAM_AVX2_INLINE void multiply_block(const Operands& all, int64_t row, int64_t output) {
-  __m256i sums[kR][kO];
-  for (auto& of_row : sums)
-    for (auto& sum : of_row) sum = _mm256_setzero_si256();
-  const int16_t* x = all.rows + row * all.padded;
-  const int8_t* w = all.weights + output * all.columns;
-  const int64_t whole = all.columns - all.columns % kCodes;
-  for (int64_t c = 0; c < whole; c += kCodes) add_products<kR, kO>(x + c, all.padded, w + c, all.columns, sums);
-  if (whole < all.columns) {
-    int8_t rest[kO * kCodes] = {};
-    for (int o = 0; o < kO; ++o) std::memcpy(rest + o * kCodes, w + o * all.columns + whole, all.columns - whole);
-    add_products<kR, kO>(x + whole, all.padded, rest, kCodes, sums);
-  }
-  for (int r = 0; r < kR; ++r)
-    for (int o = 0; o < kO; ++o) {
-      const float scale = all.row_scales[row + r] * all.weight_scales[output + o];
-      const float shift = all.bias ? all.bias[output + o] : 0;
-      all.out[(row + r) * all.outputs + output + o] = static_cast<float>(sum_of(sums[r][o])) * scale + shift;
+// Outputs first .. first + kPanel of the weight as (pairs, kPanel); zeros where there are none.
+USAM_AVX2 void pack(const Operands& all, int64_t first, CodePair* panel) {
+  for (int64_t half = 0; half < kPanel; half += kEight)
+    for (int64_t pair = 0; pair < all.pairs; pair += kEight) {
+      const int64_t codes = std::min(2 * kEight, all.columns - 2 * pair);
+      __m256i pairs[kEight];
+      for (int64_t i = 0; i < kEight; ++i) {
+        const int64_t output = first + half + i;
+        int8_t rest[2 * kEight] = {};
+        const int8_t* from = all.weights + output * all.columns + 2 * pair;
+        if (output >= all.outputs || codes < 2 * kEight) {
+          if (output < all.outputs) std::memcpy(rest, from, codes);
+          from = rest;
+        }
+        pairs[i] = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+      }
+      transpose(pairs);
+      for (int64_t i = 0; i < std::min(kEight, all.pairs - pair); ++i)
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(panel + (pair + i) * kPanel + half), pairs[i]);
     }
 }
 
+// kR rows from `row` on by one panel.
 template <int kR>
-USAM_AVX2_INLINE void multiply_rows(const Operands& all, int64_t row, int64_t first, int64_t last) {
-  int64_t output = first;
-  for (; output + kOutputBlock <= last; output += kOutputBlock) multiply_block<kR, kOutputBlock>(all, row, output);
-  for (; output < last; ++output) multiply_block<kR, 1>(all, row, output);
+USAM_AVX2_INLINE void multiply_rows(const Operands& all, int64_t row, int64_t first, const CodePair* panel) {
+  __m256i sums[kR][2];
+  for (auto& of_row : sums) of_row[0] = of_row[1] = _mm256_setzero_si256();
+  const CodePair* x = all.rows + row * all.pairs;
+  for (int64_t pair = 0; pair < all.pairs; ++pair) {
+    const __m256i low = load(panel + pair * kPanel), high = load(panel + pair * kPanel + kEight);
+    for (int r = 0; r < kR; ++r) {
+      const __m256i of_row = _mm256_set1_epi32(x[r * all.pairs + pair]);
+      sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(of_row, low));
+      sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(of_row, high));
+    }
+  }
+  const int64_t outputs = std::min(kPanel, all.outputs - first);
+  for (int r = 0; r < kR; ++r) {
+    int whole[kPanel];
+    for (int half = 0; half < 2; ++half)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(whole + half * kEight), sums[r][half]);
+    const float scale = all.row_scales[row + r];
+    float* out = all.out + (row + r) * all.outputs + first;
+    for (int64_t o = 0; o < outputs; ++o) {
+      const float value = static_cast<float>(whole[o]) * (scale * all.weight_scales[first + o]);
+      out[o] = all.bias ? value + all.bias[first + o] : value;
+    }
+  }
 }
 
-// Outputs begin .. end of all rows.
-USAM_AVX2 void multiply(const Operands& all, int64_t begin, int64_t end) {
-  const int64_t size =
-      std::max(kOutputBlock, kBytesOfOutputs / std::max<int64_t>(1, all.columns) / kOutputBlock * kOutputBlock);
-  for (int64_t first = begin; first < end; first += size) {
-    const int64_t last = std::min(end, first + size);
-    int64_t row = 0;
-    for (; row + kRowBlock <= all.count; row += kRowBlock) multiply_rows<kRowBlock>(all, row, first, last);
-    for (; row < all.count; ++row) multiply_rows<1>(all, row, first, last);
+USAM_AVX2 void multiply_panel(const Operands& all, int64_t row, int64_t rows, int64_t first, const CodePair* panel) {
+  switch (rows) {
+    case 1:
+      return multiply_rows<1>(all, row, first, panel);
+    case 2:
+      return multiply_rows<2>(all, row, first, panel);
+    case 3:
+      return multiply_rows<3>(all, row, first, panel);
+    case 4:
+      return multiply_rows<4>(all, row, first, panel);
+    case 5:
+      return multiply_rows<5>(all, row, first, panel);
+    default:
+      return multiply_rows<kMostRows>(all, row, first, panel);
+  }
+}
+
+// Panels begin .. end of all rows.
+void multiply(const Operands& all, int64_t begin, int64_t end) {
+  const int64_t size = all.pairs * kPanel;  // of a panel
+  const int64_t together = std::clamp<int64_t>(kBytesOfPanels / (size * sizeof(CodePair)), 1, end - begin);
+  const auto packed = torch::empty({together * size}, torch::kInt);
+  auto* panels = packed.data_ptr<CodePair>();
+  for (int64_t first = begin; first < end; first += together) {
+    const int64_t count = std::min(together, end - first);
+    for (int64_t p = 0; p < count; ++p) pack(all, (first + p) * kPanel, panels + p * size);
+    for (int64_t row = 0; row < all.count; row += kMostRows)
+      for (int64_t p = 0; p < count; ++p)
+        multiply_panel(all, row, std::min(kMostRows, all.count - row), (first + p) * kPanel, panels + p * size);
   }
 }
 
@@ -112,13 +157,15 @@ bool& prefers_own_int8_product() {
 torch::Tensor int8_product(const Int8Rows& x, const Int8Rows& weight, const torch::Tensor& bias_O) {
 #if defined(__x86_64__)
   const int64_t rows = x.codes_RC.size(0), columns = x.codes_RC.size(1), outputs = weight.codes_RC.size(0);
-  const int64_t missing = at::round_up(columns, kCodes) - columns;
+  if (columns == 0 || rows == 0)
+    return scale_sums(torch::zeros({rows, outputs}, torch::kInt), x.scales_R, weight.scales_R, bias_O);
   auto wide_RC = x.codes_RC.to(torch::kShort);
-  if (missing > 0) wide_RC = torch::constant_pad_nd(wide_RC, {0, missing});
+  if (columns % 2 != 0) wide_RC = torch::constant_pad_nd(wide_RC, {0, 1});
   const auto weights_OC = weight.codes_RC.contiguous();
   const auto bias = bias_O.defined() ? bias_O.to(torch::kFloat).contiguous() : bias_O;
   auto y_RO = torch::empty({rows, outputs}, torch::kFloat);
-  const Operands all{wide_RC.const_data_ptr<int16_t>(),
+  const int64_t pairs = wide_RC.size(1) / 2;
+  const Operands all{static_cast<const CodePair*>(wide_RC.const_data_ptr()),
                      weights_OC.const_data_ptr<int8_t>(),
                      x.scales_R.const_data_ptr<float>(),
                      weight.scales_R.const_data_ptr<float>(),
@@ -126,10 +173,10 @@ torch::Tensor int8_product(const Int8Rows& x, const Int8Rows& weight, const torc
                      y_RO.data_ptr<float>(),
                      rows,
                      columns,
-                     wide_RC.size(1),
+                     pairs,
                      outputs};
-  const int64_t grain = std::max<int64_t>(1, kGrainOfProducts / std::max<int64_t>(1, rows * columns));
-  parallel_for(0, outputs, grain, [&](int64_t begin, int64_t end) { multiply(all, begin, end); });
+  const int64_t grain = std::max<int64_t>(1, kGrainOfProducts / (rows * columns * kPanel));
+  parallel_for(0, at::ceil_div(outputs, kPanel), grain, [&](int64_t begin, int64_t end) { multiply(all, begin, end); });
   return y_RO;
 #else
   internal_error("int8_product was called on a processor that it is not for");

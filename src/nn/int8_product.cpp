@@ -24,13 +24,14 @@ constexpr int64_t kPanel = 16;                          // outputs that are work
 constexpr int64_t kMostRows = 6;                        // likewise: their sums fill the registers
 constexpr int64_t kEight = 8;                           // pairs in a register
 constexpr int64_t kBytesOfPanels = 192 * 1024;          // that stay in the second cache while all rows pass
+constexpr int64_t kGrainOfCodes = int64_t{1} << 14;     // of rows, that are worth a thread
 constexpr int64_t kGrainOfProducts = int64_t{1} << 18;  // that are worth a thread
 
 using CodePair = int32_t;  // two neighbouring codes of 16 bits each
 
 // What a call's threads share.
 struct Operands {
-  const CodePair* rows;   // (R, pairs), filled up with zeros
+  const CodePair* rows;   // (R / kMostRows, pairs, kMostRows): rows that are worked on together lie together
   const int8_t* weights;  // (O, columns)
   const float *row_scales, *weight_scales, *bias;
   float* out;  // (R, O)
@@ -59,21 +60,36 @@ USAM_AVX2_INLINE void transpose(__m256i (&pairs)[kEight]) {
   }
 }
 
+// Sixteen codes as pairs; zeros after the first `count`.
+USAM_AVX2_INLINE __m256i widened(const int8_t* codes, int64_t count) {
+  int8_t rest[2 * kEight] = {};
+  if (count < 2 * kEight) {
+    if (count > 0) std::memcpy(rest, codes, count);
+    codes = rest;
+  }
+  return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+}
+
+// Up to kMostRows rows of codes, as Operands has them; `packed` holds zeros.
+USAM_AVX2 void pack_rows(const int8_t* codes, int64_t rows, int64_t columns, CodePair* packed) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t first = 0; first < columns; first += 2 * kEight) {
+      CodePair pairs[kEight];
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs), widened(codes + r * columns + first, columns - first));
+      const int64_t count = std::min(kEight, at::ceil_div<int64_t>(columns - first, 2));
+      for (int64_t i = 0; i < count; ++i) packed[(first / 2 + i) * kMostRows + r] = pairs[i];
+    }
+}
+
 // Outputs first .. first + kPanel of the weight as (pairs, kPanel); zeros where there are none.
-USAM_AVX2 void pack(const Operands& all, int64_t first, CodePair* panel) {
+USAM_AVX2 void pack_panel(const Operands& all, int64_t first, CodePair* panel) {
   for (int64_t half = 0; half < kPanel; half += kEight)
     for (int64_t pair = 0; pair < all.pairs; pair += kEight) {
-      const int64_t codes = std::min(2 * kEight, all.columns - 2 * pair);
       __m256i pairs[kEight];
       for (int64_t i = 0; i < kEight; ++i) {
         const int64_t output = first + half + i;
-        int8_t rest[2 * kEight] = {};
-        const int8_t* from = all.weights + output * all.columns + 2 * pair;
-        if (output >= all.outputs || codes < 2 * kEight) {
-          if (output < all.outputs) std::memcpy(rest, from, codes);
-          from = rest;
-        }
-        pairs[i] = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+        const int8_t* codes = all.weights + output * all.columns + 2 * pair;
+        pairs[i] = widened(codes, output < all.outputs ? all.columns - 2 * pair : 0);
       }
       transpose(pairs);
       for (int64_t i = 0; i < std::min(kEight, all.pairs - pair); ++i)
@@ -86,11 +102,11 @@ template <int kR>
 USAM_AVX2_INLINE void multiply_rows(const Operands& all, int64_t row, int64_t first, const CodePair* panel) {
   __m256i sums[kR][2];
   for (auto& of_row : sums) of_row[0] = of_row[1] = _mm256_setzero_si256();
-  const CodePair* x = all.rows + row * all.pairs;
+  const CodePair* x = all.rows + row * all.pairs;  // a multiple of kMostRows
   for (int64_t pair = 0; pair < all.pairs; ++pair) {
     const __m256i low = load(panel + pair * kPanel), high = load(panel + pair * kPanel + kEight);
     for (int r = 0; r < kR; ++r) {
-      const __m256i of_row = _mm256_set1_epi32(x[r * all.pairs + pair]);
+      const __m256i of_row = _mm256_set1_epi32(x[pair * kMostRows + r]);
       sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(of_row, low));
       sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(of_row, high));
     }
@@ -134,7 +150,7 @@ void multiply(const Operands& all, int64_t begin, int64_t end) {
   auto* panels = packed.data_ptr<CodePair>();
   for (int64_t first = begin; first < end; first += together) {
     const int64_t count = std::min(together, end - first);
-    for (int64_t p = 0; p < count; ++p) pack(all, (first + p) * kPanel, panels + p * size);
+    for (int64_t p = 0; p < count; ++p) pack_panel(all, (first + p) * kPanel, panels + p * size);
     for (int64_t row = 0; row < all.count; row += kMostRows)
       for (int64_t p = 0; p < count; ++p)
         multiply_panel(all, row, std::min(kMostRows, all.count - row), (first + p) * kPanel, panels + p * size);
@@ -159,13 +175,19 @@ torch::Tensor int8_product(const Int8Rows& x, const Int8Rows& weight, const torc
   const int64_t rows = x.codes_RC.size(0), columns = x.codes_RC.size(1), outputs = weight.codes_RC.size(0);
   if (columns == 0 || rows == 0)
     return scale_sums(torch::zeros({rows, outputs}, torch::kInt), x.scales_R, weight.scales_R, bias_O);
-  auto wide_RC = x.codes_RC.to(torch::kShort);
-  if (columns % 2 != 0) wide_RC = torch::constant_pad_nd(wide_RC, {0, 1});
   const auto weights_OC = weight.codes_RC.contiguous();
   const auto bias = bias_O.defined() ? bias_O.to(torch::kFloat).contiguous() : bias_O;
   auto y_RO = torch::empty({rows, outputs}, torch::kFloat);
-  const int64_t pairs = wide_RC.size(1) / 2;
-  const Operands all{static_cast<const CodePair*>(wide_RC.const_data_ptr()),
+  const int64_t pairs = at::ceil_div<int64_t>(columns, 2), blocks = at::ceil_div(rows, kMostRows);
+  const auto codes_RC = x.codes_RC.contiguous();
+  const auto packed = torch::zeros({blocks * pairs * kMostRows}, torch::kInt);
+  auto* packed_rows = packed.data_ptr<CodePair>();
+  parallel_for(0, blocks, std::max<int64_t>(1, kGrainOfCodes / columns), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin * kMostRows; row < std::min(rows, end * kMostRows); row += kMostRows)
+      pack_rows(codes_RC.const_data_ptr<int8_t>() + row * columns, std::min(kMostRows, rows - row), columns,
+                packed_rows + row * pairs);
+  });
+  const Operands all{packed_rows,
                      weights_OC.const_data_ptr<int8_t>(),
                      x.scales_R.const_data_ptr<float>(),
                      weight.scales_R.const_data_ptr<float>(),

@@ -24,8 +24,9 @@ TEST(RunLock, KeepsASecondTrainerOutWhileTheFirstTrains) {
     if (told.empty()) told = test::message_of([&] { Trainer(toy_config(3), toy_parts(run)).run(); });
     return std::map<std::string, double>();
   };
-  // A start that finds nothing to do leaves alone what the other one may be writing.
-  const std::string partial = run + "/.checkpoint-2.partial";
+  // A start that finds nothing to do leaves alone what the other one may be writing: here of a step that the first
+  // trainer does not reach, since it moves its own away as soon as they are whole.
+  const std::string partial = run + "/.checkpoint-9.partial";
   bool is_left = false;
   parts.task_figures = [&, inner = parts.task_figures](auto&& stops) {
     std::filesystem::create_directories(partial);

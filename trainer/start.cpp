@@ -4,6 +4,7 @@
 
 #include "src/base/error.h"
 #include "src/base/log.h"
+#include "src/tensor/dtype.h"
 #include "src/tensor/host_copy.h"
 #include "trainer/precision.h"
 #include "trainer/trainer.h"
@@ -17,6 +18,15 @@ io::NamedTensors trained_by(Recipe& recipe) {
     trained.insert(trained.end(), group.parameters.begin(), group.parameters.end());
   if (trained.empty()) user_error("The recipe has nothing to train: every part is frozen.");
   return trained;
+}
+
+void warn_of_slow_type(torch::Device device, Precision precision) {
+  if (autocast_type(precision) != torch::kBFloat16 || !device.is_cpu() || has_bfloat16_products()) return;
+  log::warn(
+      "trainer.precision is bf16, but this processor has no instructions for bfloat16 (AVX512-BF16): its matrix "
+      "products "
+      "take several times as long as in fp32. Set trainer.precision=fp32, and dtype: float32 of models that have "
+      "another.");
 }
 
 }  // namespace
@@ -38,6 +48,7 @@ Trainer::Trainer(const TrainerConfig& config, TrainerParts parts)
   state_.seed = parts_.seed;
   state_.global_micro_batches = parts_.ranks->world() * config_.accumulate;
   if (!parts_.checkpoint.empty()) restore_state(parts_.checkpoint);
+  if (is_first()) warn_of_slow_type(parts_.device, config_.precision);
   if (config_.recompute > 0 || config_.recompute_to_gib > 0) {
     recomputed_.emplace(parts_.recipe->module());
     recomputed_->choose(static_cast<int64_t>(static_cast<double>(recomputed_->size()) * config_.recompute));

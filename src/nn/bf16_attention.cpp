@@ -15,7 +15,7 @@
 #include "src/base/error.h"
 #include "src/nn/cpu_kernel.h"
 #include "src/nn/fast_exp.h"
-#include "src/nn/weight_store.h"
+#include "src/tensor/dtype.h"
 #include "src/tensor/parallel.h"
 
 namespace usam::nn {

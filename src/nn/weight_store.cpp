@@ -9,6 +9,7 @@
 #include "src/nn/quantise.h"
 #include "src/nn/wide_product.h"
 #include "src/tensor/autocast.h"
+#include "src/tensor/dtype.h"
 
 namespace usam::nn {
 namespace {
@@ -66,6 +67,7 @@ torch::Tensor product_in_panels(const torch::Tensor& x_MI, const StoredWeight& w
   return bias_O.defined() ? y_MO.add_(bias_O) : y_MO;
 }
 
+// Elsewhere rows are rounded to bfloat16 and multiplied in fp32; results differ by rounding.
 bool is_native_bfloat16(const torch::Tensor& x, const StoredWeight& weight) {
   return weight.store == WeightStore::kBFloat16Dynamic && (!x.is_cpu() || has_bfloat16_products());
 }
@@ -129,15 +131,6 @@ class StoredProduct : public torch::autograd::Function<StoredProduct> {
 };
 
 }  // namespace
-
-bool& has_bfloat16_products() {
-#if defined(__x86_64__)
-  static bool has = __builtin_cpu_supports("avx512bf16");
-#else
-  static bool has = false;
-#endif
-  return has;
-}
 
 torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight_OI, const torch::Tensor& bias_O) {
   if (x.scalar_type() == weight_OI.scalar_type() && !autocast_type(x.device())) {

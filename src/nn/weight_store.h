@@ -41,8 +41,4 @@ torch::Tensor stored_product(const torch::Tensor& x, const StoredWeight& weight,
 // dy W for dy (..., O), in dy's type, without a graph.
 torch::Tensor stored_input_gradient(const torch::Tensor& dy, const StoredWeight& weight);
 
-// Whether products of bfloat16 are the processor's own. Without such instructions (torch would take longer than in
-// fp32) rows are rounded to bfloat16 and multiplied in fp32, whose results differ by rounding. Tests clear it.
-bool& has_bfloat16_products();
-
 }  // namespace usam::nn

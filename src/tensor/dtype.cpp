@@ -29,4 +29,13 @@ std::string dtype_name(torch::ScalarType dtype) {
   }
 }
 
+bool& has_bfloat16_products() {
+#if defined(__x86_64__)
+  static bool has = __builtin_cpu_supports("avx512bf16");
+#else
+  static bool has = false;
+#endif
+  return has;
+}
+
 }  // namespace usam

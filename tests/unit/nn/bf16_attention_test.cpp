@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "src/nn/self_attention.h"
-#include "src/nn/weight_store.h"
+#include "src/tensor/dtype.h"
 
 namespace usam::nn {
 namespace {

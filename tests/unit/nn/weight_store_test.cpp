@@ -10,6 +10,7 @@
 #include "src/nn/int8_product.h"
 #include "src/nn/linear.h"
 #include "src/nn/quantise.h"
+#include "src/tensor/dtype.h"
 #include "src/tensor/peak_bytes.h"
 
 namespace usam::nn {

@@ -2,7 +2,9 @@
 
 #include <csignal>
 #include <limits>
+#include <utility>
 
+#include "src/tensor/dtype.h"
 #include "tests/train/toy_run.h"
 #include "trainer/precision.h"
 
@@ -276,6 +278,27 @@ TEST(Autocast, ComputesProductsInBf16InsideItsScopeOnly) {
   EXPECT_EQ(a.matmul(a).scalar_type(), torch::kFloat32);
   AutocastScope scope(torch::kCPU, Precision::kFp32);
   EXPECT_EQ(a.matmul(a).scalar_type(), torch::kFloat32);
+}
+
+TEST(Trainer, WarnsWhereBf16IsSlow) {
+  const test::TemporaryFolder folder;
+  const auto logged = [&](Precision precision, bool has_products) {
+    TrainerConfig config = toy_config(3);
+    config.precision = precision;
+    const bool had = std::exchange(has_bfloat16_products(), has_products);
+    testing::internal::CaptureStderr();
+    Trainer(config, toy_parts(folder.path()));
+    has_bfloat16_products() = had;
+    return testing::internal::GetCapturedStderr();
+  };
+  const std::string warning =
+      "warning: trainer.precision is bf16, but this processor has no instructions for bfloat16 (AVX512-BF16): its "
+      "matrix "
+      "products take several times as long as in fp32. Set trainer.precision=fp32, and dtype: float32 of models that "
+      "have another.\n";
+  EXPECT_TRUE(logged(Precision::kBf16, false).ends_with(warning));
+  EXPECT_EQ(logged(Precision::kBf16, true).find("bfloat16"), std::string::npos);
+  EXPECT_EQ(logged(Precision::kFp32, false).find("bfloat16"), std::string::npos);
 }
 
 TEST(Trainer, TrainsInBf16) {

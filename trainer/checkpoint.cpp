@@ -101,11 +101,6 @@ std::string commit_checkpoint(const std::string& run, int64_t step, const Json& 
   return target.string();
 }
 
-std::string write_checkpoint(const std::string& run, const CheckpointParts& parts) {
-  fs::remove_all(partial_checkpoint(run, parts.state.step));
-  return commit_checkpoint(run, parts.state.step, write_share(run, parts, 0, 1));
-}
-
 void write_export(const std::string& folder, const ExportParts& parts) {
   const fs::path target = fs::absolute(folder).lexically_normal();
   const fs::path aside = target.string() + ".partial";

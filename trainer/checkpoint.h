@@ -69,8 +69,6 @@ Json write_share(const std::string& run, const CheckpointParts& parts, int64_t r
 // Makes the partial folder, in which all ranks have written `files`, a checkpoint: manifest, rename. Returns its path.
 // A folder of that name is replaced where it is torn or still owes its evaluation; any other is a UserError.
 std::string commit_checkpoint(const std::string& run, int64_t step, const Json& files);
-// All of it for one rank alone.
-std::string write_checkpoint(const std::string& run, const CheckpointParts& parts);
 
 struct ExportParts {
   std::string config_yaml;

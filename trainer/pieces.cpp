@@ -154,12 +154,6 @@ std::string kind_text(torch::ScalarType dtype, const std::vector<int64_t>& shape
   return fmt::format("{} ({})", std::string(c10::toString(dtype)), fmt::join(shape, ", "));
 }
 
-std::vector<TensorPiece> whole_pieces(const io::NamedTensors& tensors) {
-  std::vector<TensorPiece> pieces;
-  for (const auto& [name, tensor] : tensors) pieces.push_back({name, tensor, 0, tensor.sizes().vec()});
-  return pieces;
-}
-
 std::string optimizer_file(int64_t rank, int64_t files) {
   return files == 1 ? "optimizer.safetensors" : fmt::format("optimizer-{:05}-of-{:05}.safetensors", rank + 1, files);
 }

@@ -22,7 +22,6 @@ struct TensorPiece {
 };
 // "Float (3, 4)", for messages.
 std::string kind_text(torch::ScalarType dtype, const std::vector<int64_t>& shape);
-std::vector<TensorPiece> whole_pieces(const io::NamedTensors& tensors);
 
 // The name of the file that rank `rank` writes, where `files` ranks write one each.
 std::string optimizer_file(int64_t rank, int64_t files);

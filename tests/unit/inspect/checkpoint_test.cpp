@@ -1,6 +1,7 @@
 #include "trainer/checkpoint.h"
 
 #include "src/base/fs.h"
+#include "tests/checkpoints.h"
 #include "tests/unit/inspect/support.h"
 
 namespace usam::test {

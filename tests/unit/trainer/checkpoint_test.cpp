@@ -1,5 +1,6 @@
 #include "trainer/checkpoint.h"
 
+#include "tests/checkpoints.h"
 #include "tests/train/toy_run.h"
 
 namespace usam {
@@ -14,7 +15,7 @@ CheckpointParts some_parts(int64_t step) {
   parts.state.best = Best{"loss", 0.1, 3};
   parts.config_yaml = "a: 1\n";
   parts.model = {{"m", torch::ones({2, 3})}, {"n", torch::zeros({4})}};
-  parts.optimizer = whole_pieces({{"m.average", torch::ones({2, 3})}});
+  parts.optimizer = test::whole_pieces({{"m.average", torch::ones({2, 3})}});
   parts.save_assets = [](const std::string& folder, const io::NamedTensors&) {
     std::filesystem::create_directory(folder + "/tokenizer");
     std::ofstream(folder + "/tokenizer/spm.model") << "pieces";
@@ -30,7 +31,7 @@ class Checkpoint : public ::testing::Test {
 
 TEST_F(Checkpoint, IsWhole) {
   const CheckpointParts parts = some_parts(7);
-  const std::string path = write_checkpoint(run(), parts);
+  const std::string path = test::write_checkpoint(run(), parts);
   EXPECT_EQ(path, run() + "/checkpoint-7");
   EXPECT_TRUE(checkpoint_problems(path).empty());
   EXPECT_EQ(read_run_state(path), parts.state);
@@ -49,7 +50,7 @@ TEST_F(Checkpoint, StateFile) {
 }
 
 TEST_F(Checkpoint, ProblemsAreNamed) {
-  const std::string path = write_checkpoint(run(), some_parts(7));
+  const std::string path = test::write_checkpoint(run(), some_parts(7));
   std::ofstream(path + "/state.json", std::ios::app) << " ";
   std::filesystem::remove(path + "/tokenizer/spm.model");
   std::ofstream(path + "/config.yaml") << "a: 2\n";
@@ -66,7 +67,7 @@ TEST_F(Checkpoint, ProblemsAreNamed) {
 }
 
 TEST_F(Checkpoint, BrokenManifestsAreProblems) {
-  const std::string path = write_checkpoint(run(), some_parts(7));
+  const std::string path = test::write_checkpoint(run(), some_parts(7));
   std::ofstream(path + "/manifest.json") << "{\"format\": 1, \"files\": {}}";
   EXPECT_EQ(checkpoint_problems(path).size(), 4u);
   std::ofstream(path + "/manifest.json") << "{\"format\": 2}";
@@ -76,23 +77,23 @@ TEST_F(Checkpoint, BrokenManifestsAreProblems) {
 }
 
 TEST_F(Checkpoint, IsNeverOverwrittenButATornOneIs) {
-  const std::string path = write_checkpoint(run(), some_parts(7));
-  EXPECT_EQ(test::message_of([&] { write_checkpoint(run(), some_parts(7)); }),
+  const std::string path = test::write_checkpoint(run(), some_parts(7));
+  EXPECT_EQ(test::message_of([&] { test::write_checkpoint(run(), some_parts(7)); }),
             path + " exists already and is not overwritten. Use another run.dir.");
   std::filesystem::remove(path + "/manifest.json");
-  write_checkpoint(run(), some_parts(7));
+  test::write_checkpoint(run(), some_parts(7));
   EXPECT_TRUE(checkpoint_problems(path).empty());
 }
 
 TEST_F(Checkpoint, AFailureLeavesNoCheckpoint) {
   CheckpointParts parts = some_parts(7);
   parts.save_assets = [](const std::string&, const io::NamedTensors&) { throw std::runtime_error("disk full"); };
-  EXPECT_THROW(write_checkpoint(run(), parts), std::runtime_error);
+  EXPECT_THROW(test::write_checkpoint(run(), parts), std::runtime_error);
   EXPECT_FALSE(std::filesystem::exists(run() + "/checkpoint-7"));
 }
 
 TEST_F(Checkpoint, RestoringRefusesLeftoversAndGaps) {
-  const std::string file = write_checkpoint(run(), some_parts(7)) + "/model.safetensors";
+  const std::string file = test::write_checkpoint(run(), some_parts(7)) + "/model.safetensors";
   torch::Tensor m = torch::zeros({2, 3}), n = torch::ones({4});
   restore_tensors({{"m", m}, {"n", n}}, file);
   EXPECT_TRUE(m.equal(torch::ones({2, 3})));
@@ -108,7 +109,7 @@ TEST_F(Checkpoint, OverlaysAModule) {
   test::ToyRecipe recipe;
   CheckpointParts parts = some_parts(7);
   parts.model = {{"spare", torch::full({2, 2}, 9.0)}};
-  const std::string path = write_checkpoint(run(), parts);
+  const std::string path = test::write_checkpoint(run(), parts);
   const OverlayReport report = overlay(recipe.module(), path);
   EXPECT_EQ(report.file, path + "/model.safetensors");
   EXPECT_EQ(report.tensors, 1);

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "src/base/error.h"
+#include "tests/checkpoints.h"
 #include "tests/support.h"
 #include "tests/train/toy_run.h"
 
@@ -74,10 +75,10 @@ TEST_F(Pieces, WholeTensorsMakeTheFileOfARunOfOneRank) {
   for (size_t k = 0; k < kTensors.size(); ++k) tensors.emplace_back(kTensors[k].first, tensor(k));
   io::write_safetensors(path("plain"), tensors);
   EXPECT_EQ(test::content(one + "/optimizer.safetensors"), test::content(path("plain")));
-  auto mine = whole_pieces(tensors);
+  auto mine = test::whole_pieces(tensors);
   for (TensorPiece& piece : mine) piece.values = torch::zeros_like(piece.values);
   restore_pieces(mine, one);
-  expect_same(mine, whole_pieces(tensors));
+  expect_same(mine, test::whole_pieces(tensors));
 }
 
 TEST_F(Pieces, FillTensorsInAnOrderOfTheirOwn) {

@@ -1,5 +1,6 @@
 #include "trainer/run_folder.h"
 
+#include "tests/checkpoints.h"
 #include "tests/train/toy_run.h"
 
 namespace usam {
@@ -13,7 +14,7 @@ class RunFolder : public ::testing::Test {
     parts.state.step = step;
     if (best > 0) parts.state.best = Best{"loss", 1, best};
     parts.model = {{"m", torch::ones({1})}};
-    write_checkpoint(where.empty() ? run() : where, parts);
+    test::write_checkpoint(where.empty() ? run() : where, parts);
   }
   std::string run() const { return folder_.path(); }
   std::string checkpoint(int64_t step) const { return fmt::format("{}/checkpoint-{}", run(), step); }

@@ -3,6 +3,7 @@
 #include <latch>
 
 #include "src/base/error.h"
+#include "tests/checkpoints.h"
 #include "tests/thread_ranks.h"
 #include "tests/train/toy_run.h"
 
@@ -28,7 +29,7 @@ class SaverTest : public ::testing::Test {
   std::string run() const { return folder_.path(); }
   void expect_holds_all(const std::string& checkpoint) const {
     torch::Tensor all = torch::zeros(kValues);
-    restore_pieces(whole_pieces({{"m.average", all}}), checkpoint);
+    restore_pieces(test::whole_pieces({{"m.average", all}}), checkpoint);
     EXPECT_TRUE(all.equal(torch::arange(kValues).to(torch::kFloat))) << all;
   }
 

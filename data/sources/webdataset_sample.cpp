@@ -1,8 +1,8 @@
 // What a WebDataset sample says: grouping of a shard's members, and their texts.
 #include <algorithm>
-#include <array>
 #include <unordered_map>
 
+#include "data/audio/names.h"
 #include "data/json_row.h"
 #include "data/manifest_line.h"
 #include "data/sources/webdataset.h"
@@ -12,10 +12,6 @@ namespace usam::data {
 namespace {
 
 constexpr int64_t kMostMember = 1 << 22;  // bytes of a .json, .txt or .cls
-// What is taken for a recording; the content decides how it is read. The last four are refused when they are read, by a
-// sentence that says so.
-constexpr std::array kAudioEndings = {"wav", "flac", "mp3", "ogg", "oga",  "opus", "aiff", "aif", "aifc",
-                                      "au",  "snd",  "caf", "w64", "rf64", "m4a",  "mp4",  "aac", "webm"};
 
 std::string lower(std::string text) {
   for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
@@ -24,9 +20,8 @@ std::string lower(std::string text) {
 
 enum class Kind { kAudio, kJson, kTxt, kCls, kOther };
 
+// Of what follows the first dot of a member's name.
 Kind kind_of_suffix(const std::string& suffix) {
-  const std::string ending = suffix.substr(suffix.rfind('.') + 1);
-  if (std::ranges::find(kAudioEndings, ending) != kAudioEndings.end()) return Kind::kAudio;
   if (suffix == "json") return Kind::kJson;
   if (suffix == "txt" || suffix == "text" || suffix == "transcript") return Kind::kTxt;
   return suffix == "cls" ? Kind::kCls : Kind::kOther;
@@ -89,7 +84,8 @@ class Grouping {
     const auto dot = member.name.find('.', base);
     if (!member.problem.empty()) return report(member.name, member.problem);
     if (dot == std::string::npos || dot == base) return;  // no part of a sample: "README", ".gitignore"
-    const Kind kind = kind_of_suffix(lower(member.name.substr(dot + 1)));
+    const Kind kind =
+        audio::is_audio_name(member.name) ? Kind::kAudio : kind_of_suffix(lower(member.name.substr(dot + 1)));
     if (kind == Kind::kOther) return;
     const std::string name = member.name.substr(0, dot);
     const auto [found, is_new] = numbers_.try_emplace(name, samples_.size());

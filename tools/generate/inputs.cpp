@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <filesystem>
-#include <set>
 
+#include "data/audio/names.h"
 #include "data/sources/open.h"
 #include "src/base/error.h"
 
@@ -18,15 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kLongestLine = 65536;
-
-bool is_audio(const fs::path& path) {
-  static const std::set<std::string> known = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff",
-                                              ".aif", ".aifc", ".au",  ".snd", ".caf",  ".w64", ".rf64"};
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return known.contains(extension);
-}
 
 }  // namespace
 
@@ -65,7 +55,7 @@ void Inputs::add_folder(const std::string& folder) {
   std::vector<std::string> found;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     if (!entry.is_regular_file()) continue;
-    if (is_audio(entry.path()))
+    if (data::audio::is_audio_name(entry.path().string()))
       found.push_back(entry.path().string());
     else
       ++ignored_;

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "data/audio/decode.h"
+#include "data/audio/names.h"
 #include "data/audio/resample.h"
 #include "src/base/json.h"
 #include "src/tensor/rng.h"
@@ -13,6 +14,11 @@ namespace {
 
 using test_support::tone;
 using test_support::write_wav;
+
+TEST(AudioNames, EndLikeRecordings) {
+  for (const char* name : {"a.wav", "/clips/b.c.FLAC", "x.Opus", "phone.m4a"}) EXPECT_TRUE(is_audio_name(name)) << name;
+  for (const char* name : {"wav", "a.wav.txt", "clips.wav/readme", "a.", ""}) EXPECT_FALSE(is_audio_name(name)) << name;
+}
 
 TEST(Decode, MeanOfChannelsAtTheFilesRate) {
   const test::TemporaryFolder folder;

@@ -42,7 +42,7 @@ WhisperSizes whisper_sizes(const WhisperConfig& c) {
   sizes.heads = file.size("encoder_attention_heads", "heads", c.shape.heads);
   file.check_division(sizes.width, sizes.heads);
   sizes.ffn = file.size("encoder_ffn_dim", "ffn", c.shape.ffn);
-  file.require("max_source_positions", 1500);  // of 30 s
+  file.require("max_source_positions", kWhisperStates);
   file.require("activation_function", "gelu");
   file.require("scale_embedding", false);
   file.finish();
@@ -68,7 +68,7 @@ std::shared_ptr<WhisperEncoder> make_whisper(const WhisperConfig& config, const 
     return encoder;
   }
   const auto files = open_weights(config.source, encoder_values(sizes.width, sizes.layers, sizes.ffn) +
-                                                     static_cast<double>(sizes.width * (sizes.positions + sizes.mels)));
+                                                     static_cast<double>(sizes.width * (kWhisperStates + sizes.mels)));
   auto encoder = std::make_shared<WhisperEncoder>(sizes, config.pad);
   load_pretrained(*encoder, config.source, files, {.rename = whisper_module_path});
   return encoder;

@@ -46,7 +46,7 @@ WhisperEncoder::WhisperEncoder(const WhisperSizes& sizes, WhisperPad pad) : size
   conv1_ = register_module("conv1", torch::nn::Conv1d(Conv1dOptions(sizes.mels, width, 3).padding(1)));
   conv2_ = register_module("conv2", torch::nn::Conv1d(Conv1dOptions(width, width, 3).stride(2).padding(1)));
   embed_positions_ = register_module("embed_positions", std::make_shared<torch::nn::Module>("embed_positions"));
-  embed_positions_->register_buffer("weight", whisper_positions(sizes.positions, width));
+  embed_positions_->register_buffer("weight", whisper_positions(kWhisperStates, width));
   torch::nn::ModuleList layers;
   for (int64_t i = 0; i < sizes.layers; ++i) layers->push_back(layers_.emplace_back(WhisperLayer(sizes)));
   register_module("layers", layers);
@@ -66,11 +66,11 @@ torch::Tensor WhisperEncoder::embed(const torch::Tensor& features_BTM, const tor
 EncoderOutput WhisperEncoder::forward(const torch::Tensor& features_BTM, const torch::Tensor& lengths_B,
                                       bool all_states) {
   const int64_t frames = features_BTM.size(1);
-  if ((frames + 1) / 2 > sizes_.positions)
+  if ((frames + 1) / 2 > kWhisperStates)
     user_error("the Whisper encoder takes at most {} s of audio and was given {} s; set data.max_seconds to {}",
-               sizes_.positions / 50, (frames + 99) / 100, sizes_.positions / 50);
-  if (pad_ == WhisperPad::kThirtySeconds && frames != 2 * sizes_.positions)
-    internal_error("with pad: 30s the Whisper encoder is fed {} frames, not {}", 2 * sizes_.positions, frames);
+               kWhisperStates / 50, (frames + 99) / 100, kWhisperStates / 50);
+  if (pad_ == WhisperPad::kThirtySeconds && frames != 2 * kWhisperStates)
+    internal_error("with pad: 30s the Whisper encoder is fed {} frames, not {}", 2 * kWhisperStates, frames);
   EncoderOutput output;
   output.lengths_B = torch::div(lengths_B + 1, 2, "floor");
   auto x_BTD = embed(features_BTM, lengths_B);
@@ -92,7 +92,7 @@ FrontEndSpec WhisperEncoder::front_end() const {
 
 int64_t WhisperEncoder::output_frames(int64_t samples) const {
   const int64_t frames = (samples + 319) / 320;
-  return pad_ == WhisperPad::kThirtySeconds ? std::min(frames, sizes_.positions) : frames;
+  return pad_ == WhisperPad::kThirtySeconds ? std::min(frames, kWhisperStates) : frames;
 }
 
 std::string WhisperEncoder::path_of(const std::string& tensor) const {

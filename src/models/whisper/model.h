@@ -14,9 +14,10 @@
 
 namespace usam {
 
+inline constexpr int64_t kWhisperStates = 1500;  // of one clip at the most: 30 s
+
 struct WhisperSizes {
   int64_t mels = 80, width = 0, layers = 0, heads = 0, ffn = 0;
-  int64_t positions = 1500;  // most states of one clip: 30 s
 };
 
 // One pre-norm block with exact GELU.

@@ -126,6 +126,11 @@ std::string to_utf8(std::u32string_view points) {
   return text;
 }
 
+std::string shortened(const std::string& text, size_t most) {
+  const auto points = code_points(text);
+  return points.size() <= most ? text : to_utf8(std::u32string_view(points).substr(0, most)) + "…";
+}
+
 std::string lower(std::string_view text) {
   return from_icu(to_icu(text).toLower(icu::Locale::getRoot()));
 }

@@ -37,6 +37,8 @@ std::string lossy_utf8(std::string_view bytes);
 // UTF-8 <-> code points. code_points throws UserError for text that is not valid UTF-8.
 std::u32string code_points(std::string_view text);
 std::string to_utf8(std::u32string_view points);
+// The text, or where it is longer its first `most` code points and an ellipsis, for messages and drawings.
+std::string shortened(const std::string& text, size_t most);
 
 // Full, locale-independent lower case ("Σ" at a word's end becomes "ς").
 std::string lower(std::string_view text);

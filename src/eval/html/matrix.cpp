@@ -40,11 +40,6 @@ Matrix read_matrix(const Json& confusion) {
   return m;
 }
 
-std::string shortened(const std::string& label) {
-  const auto points = text::code_points(label);
-  return points.size() <= kLongestLabel ? label : text::to_utf8(points.substr(0, kLongestLabel - 1)) + "…";
-}
-
 std::string number(double value) {
   return fmt::format("{:.4g}", value);
 }
@@ -55,7 +50,8 @@ class Drawing {
   explicit Drawing(const Matrix& m) : m_(m), cell_(m.columns.size() > 24 ? 14 : 26) {
     size_t longest = 0;
     for (const auto* labels : {&m.rows, &m.columns})
-      for (const auto& label : *labels) longest = std::max(longest, text::code_points(shortened(label)).size());
+      for (const auto& label : *labels)
+        longest = std::max(longest, text::code_points(text::shortened(label, kLongestLabel)).size());
     left_ = 12 + 6.6 * static_cast<double>(longest);
     top_ = 14 + 4.8 * static_cast<double>(longest);
   }
@@ -85,7 +81,7 @@ class Drawing {
     const int64_t total = std::accumulate(m_.counts[r].begin(), m_.counts[r].end(), int64_t{0});
     Markup inside =
         element("text", {{"x", number(left_ - 6)}, {"y", number(y(r) + cell_ / 2 + 4)}, {"text-anchor", "end"}},
-                text(shortened(m_.rows[r])));
+                text(text::shortened(m_.rows[r], kLongestLabel)));
     inside += element("rect", {{"class", "ground"},
                                {"x", number(left_)},
                                {"y", number(y(r) + 0.5)},
@@ -121,7 +117,8 @@ class Drawing {
 
   Markup column_label(size_t c) const {
     const std::string at = number(x(c) + cell_ / 2 + 4) + " " + number(top_ - 6);
-    return element("text", {{"transform", "translate(" + at + ") rotate(-45)"}}, text(shortened(m_.columns[c])));
+    return element("text", {{"transform", "translate(" + at + ") rotate(-45)"}},
+                   text(text::shortened(m_.columns[c], kLongestLabel)));
   }
 
   const Matrix& m_;

@@ -14,6 +14,12 @@ TEST(Unicode, CodePointsRoundTrip) {
   EXPECT_FALSE(is_valid_utf8("\xED\xA0\x80"));  // a surrogate
 }
 
+TEST(Unicode, ShortenedToSoManyCodePoints) {
+  EXPECT_EQ(shortened("aé中😀", 4), "aé中😀");
+  EXPECT_EQ(shortened("aé中😀", 3), "aé中…");
+  EXPECT_EQ(shortened("", 0), "");
+}
+
 TEST(Unicode, NormalFormsAndCase) {
   EXPECT_EQ(nfkc("ﬁ e\u0301 ２"), "fi é 2");
   EXPECT_EQ(nfkd("é"), "e\u0301");

@@ -23,11 +23,6 @@ T median_of(std::vector<T> values) {
   return *middle;
 }
 
-std::string shortened(const std::string& label) {
-  const auto points = text::code_points(label);
-  return points.size() <= kLongestShown ? label : text::to_utf8(points.substr(0, kLongestShown)) + "…";
-}
-
 }  // namespace
 
 std::vector<std::string> label_oddities(const data::Row& row) {
@@ -37,7 +32,7 @@ std::vector<std::string> label_oddities(const data::Row& row) {
       all.push_back("the label holds the character " + unseen);
     if (text::strip(label) != label) all.push_back("the label has white space at its ends");
     if (const auto word = text::mixed_script_word(label); !word.empty())
-      all.push_back(fmt::format("the label's word '{}' mixes scripts", shortened(word)));
+      all.push_back(fmt::format("the label's word '{}' mixes scripts", text::shortened(word, kLongestShown)));
   }
   return all;
 }
@@ -50,7 +45,7 @@ void LabelSums::add(int64_t row, const std::string& label, double seconds) {
   style_.with_capitals += lettering.has_capitals;
   style_.with_punctuation += lettering.has_punctuation;
   const auto [counted, is_new] = counts_.try_emplace(data::key_hash(label));
-  if (is_new && counts_.size() <= kTextsKept) counted->second.text = shortened(label);
+  if (is_new && counts_.size() <= kTextsKept) counted->second.text = text::shortened(label, kLongestShown);
   ++counted->second.count;
 }
 

@@ -69,29 +69,6 @@ Field& Fields::part(const std::string& name, Part& value, const ConfigChoices& c
   return field;
 }
 
-Field& Fields::parts(const std::string& name, std::map<std::string, Part>& value, const ConfigChoices& choices,
-                     const std::string& help) {
-  Field& field = add(name, "map of parts of type " + join_words(names_of(choices), "or"), help);
-  field.parse = [&value, choices](const ConfigNode& node, ParseContext& ctx) {
-    if (!node.is_map()) return ctx.fail_type(node, "a map");
-    value.clear();
-    for (const auto& entry : node.entries) {
-      ParseContext::Enter enter(ctx, entry.key);
-      if (entry.value.is_null()) continue;  // how a file takes a part out of its base
-      parse_part(entry.value, ctx, value[entry.key], choices, "");
-    }
-  };
-  field.print = [&value] {
-    ConfigNode node = ConfigNode::map();
-    for (const auto& [key, part] : value) node.add(key, print_part(part));
-    return node;
-  };
-  field.explain = [choices](const std::string& key, HelpWriter& writer) {
-    writer.write_choices(key + ".NAME", choices);
-  };
-  return field;
-}
-
 void Fields::inline_part(Part& value, const ConfigChoices& choices, const std::string& help,
                          const std::string& fallback) {
   if (inlined) internal_error("a config struct has two inline parts");

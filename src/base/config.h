@@ -140,8 +140,6 @@ class Fields {
   // becomes the fallback with its defaults; `null` is an empty part.
   Field& part(const std::string& name, Part& value, const ConfigChoices& choices, const std::string& help,
               const std::string& fallback = "");
-  Field& parts(const std::string& name, std::map<std::string, Part>& value, const ConfigChoices& choices,
-               const std::string& help);
   // A part whose keys stand in the same map as this struct's own fields: `{type: whisper, path: ..., train: frozen}`.
   // One per struct.
   void inline_part(Part& value, const ConfigChoices& choices, const std::string& help,

@@ -48,23 +48,20 @@ void describe(Fields& f, Slot& c) {
 struct Scene {
   Part main;
   Part other;
-  std::map<std::string, Part> more;
   std::map<std::string, Slot> slots;
 };
 void describe(Fields& f, Scene& c) {
   f.part("main", c.main, shapes().choices(), "the shape", "square");
   f.part("other", c.other, shapes().choices(), "another shape");
-  f.parts("more", c.more, shapes().choices(), "shapes by name");
   f("slots", c.slots, "shapes with settings");
 }
 
 TEST(ConfigPart, TypePicksTheStruct) {
   Loader loader;
-  auto scene = loader.load<Scene>("main: {side: 3}\nother: {type: box, width: 1}\nmore: {a: {type: square}}\n");
+  auto scene = loader.load<Scene>("main: {side: 3}\nother: {type: box, width: 1}\n");
   EXPECT_EQ(scene.main.type, "square");
   EXPECT_EQ(scene.main.as<Square>().side, 3);
   EXPECT_EQ(scene.other.as<Box>().height, 2);
-  EXPECT_EQ(scene.more.at("a").as<Square>().side, 1);
   EXPECT_EQ(shapes().build(scene.other, 10)->area, 20);
   EXPECT_EQ(message_of([&] { scene.other.as<Square>(); }), "the config of part 'box' is asked for as another type");
 }
@@ -74,24 +71,23 @@ TEST(ConfigPart, AbsentAndNull) {
   auto scene = loader.load<Scene>("");
   EXPECT_EQ(scene.main.type, "square");  // the fallback
   EXPECT_TRUE(scene.other.empty());
-  scene = loader.load<Scene>("main: null\nmore: {a: null}\nslots: {s: null}\n");
+  scene = loader.load<Scene>("main: null\nslots: {s: null}\n");
   EXPECT_TRUE(scene.main.empty());
-  EXPECT_TRUE(scene.more.empty());
   EXPECT_TRUE(scene.slots.empty());
 }
 
 TEST(ConfigPart, AllMistakesAtOnce) {
   Loader loader;
-  EXPECT_EQ(loader.error<Scene>("main: {type: squrae}\nother: {width: 1}\nmore: {a: {type: box, side: 2}, b: 3}\n"
-                                "slots: {s: {type: [box]}, t: {frozen: 2}}\n"),
+  EXPECT_EQ(loader.error<Scene>("main: {type: squrae}\nother: {width: 1}\n"
+                                "slots: {a: {type: box, side: 2}, b: 3, s: {type: [box]}, t: {frozen: 2}}\n"),
             "DIR/c.yaml:1:14: 'main.type' is the unknown type 'squrae' (did you mean 'square'? known: box and square)\n"
             "DIR/c.yaml:2:8: 'other' needs a 'type' (known: box and square)\n"
-            "DIR/c.yaml:3:11: missing required key 'more.a.width' (left to right)\n"
-            "DIR/c.yaml:3:23: unknown key 'side' in 'more.a' (known: width and height)\n"
-            "DIR/c.yaml:3:36: 'more.b' must be a map with a 'type', got '3'\n"
-            "DIR/c.yaml:4:19: 'slots.s.type' must be the name of a type, got a list (known: box and square)\n"
-            "DIR/c.yaml:4:30: 'slots.t' needs a 'type' (known: box and square)\n"
-            "DIR/c.yaml:4:39: 'slots.t.frozen' must be true or false, got '2'");
+            "DIR/c.yaml:3:12: missing required key 'slots.a.width' (left to right)\n"
+            "DIR/c.yaml:3:24: unknown key 'side' in 'slots.a' (known: frozen, width and height)\n"
+            "DIR/c.yaml:3:37: 'slots.b' must be a map, got '3'\n"
+            "DIR/c.yaml:3:50: 'slots.s.type' must be the name of a type, got a list (known: box and square)\n"
+            "DIR/c.yaml:3:61: 'slots.t' needs a 'type' (known: box and square)\n"
+            "DIR/c.yaml:3:70: 'slots.t.frozen' must be true or false, got '2'");
 }
 
 TEST(ConfigPart, InlinePartSharesTheMap) {
@@ -146,7 +142,6 @@ TEST(ConfigPart, PrintsWhatItReads) {
             "  type: box\n"
             "  width: 1.0\n"
             "  height: 2.0\n"
-            "more: {}\n"
             "slots:\n"
             "  s:\n"
             "    type: square\n"
@@ -171,12 +166,6 @@ TEST(ConfigPart, HelpListsEveryType) {
             "other.height (number, default 2.0; type box): bottom to top\n"
             "other.type: square\n"
             "other.side (number, default 1.0; type square): length\n"
-            "more (map of parts of type box or square, default {}): shapes by name\n"
-            "more.NAME.type: box\n"
-            "more.NAME.width (number, required; type box): left to right\n"
-            "more.NAME.height (number, default 2.0; type box): bottom to top\n"
-            "more.NAME.type: square\n"
-            "more.NAME.side (number, default 1.0; type square): length\n"
             "slots (map of map, default {}): shapes with settings\n"
             "slots.NAME.type (box or square, required): which shape\n"
             "slots.NAME.type: box\n"

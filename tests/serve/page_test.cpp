@@ -1,7 +1,7 @@
 // The page in a browser: a file goes in, its answer, mask and router weights come out.
+#include "src/base/base64.h"
 #include "tests/browser.h"
 #include "tests/serve/server.h"
-#include "tools/serve/base64.h"
 
 namespace usam::test {
 namespace {
@@ -43,7 +43,7 @@ TEST(ServePage, AFileIsAnsweredAndDrawn) {
 
   // A file that is dropped, with a question of one's own.
   browser.evaluate("document.getElementById('prompt').value = 'What is it?'");
-  const auto dropped = serve::to_base64(text_of(tiny().clip("test1")));
+  const auto dropped = to_base64(text_of(tiny().clip("test1")));
   browser.evaluate(
       "(() => { const data = new DataTransfer();"
       " data.items.add(new File([Uint8Array.from(atob('" +

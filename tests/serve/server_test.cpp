@@ -4,9 +4,9 @@
 #include <chrono>
 #include <thread>
 
+#include "src/base/base64.h"
 #include "src/base/hash.h"
 #include "tests/serve/server.h"
-#include "tools/serve/base64.h"
 
 namespace usam::test {
 namespace {
@@ -16,7 +16,7 @@ std::string bytes_of_clip(const std::string& name) {
 }
 
 std::string base64(const std::string& bytes) {
-  return serve::to_base64(bytes);
+  return to_base64(bytes);
 }
 
 Json question(const std::string& clip, const std::string& before, const std::string& after = "") {

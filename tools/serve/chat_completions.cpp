@@ -5,9 +5,9 @@
 #include <atomic>
 #include <ctime>
 
+#include "src/base/base64.h"
 #include "tools/serve/api_error.h"
 #include "tools/serve/asked.h"
-#include "tools/serve/base64.h"
 #include "tools/serve/json_fields.h"
 
 namespace usam::serve {

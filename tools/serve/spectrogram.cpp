@@ -6,7 +6,7 @@
 #include "data/audio/decode.h"
 #include "data/audio/resample.h"
 #include "data/features/front_end.h"
-#include "tools/serve/base64.h"
+#include "src/base/base64.h"
 
 namespace usam::serve {
 

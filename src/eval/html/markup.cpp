@@ -1,8 +1,11 @@
 #include "src/eval/html/markup.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
-#include <cstdint>
+
+#include "src/base/base64.h"
 
 namespace usam::eval::html {
 namespace {
@@ -79,16 +82,7 @@ Markup element(const std::string& name, const Markup& inside) {
 }
 
 std::string data_uri(const std::string& type, std::string_view bytes) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string uri = "data:" + type + ";base64,";
-  uri.reserve(uri.size() + (bytes.size() + 2) / 3 * 4);
-  for (size_t at = 0; at < bytes.size(); at += 3) {
-    uint32_t group = 0;
-    for (size_t i = 0; i < 3; ++i)
-      group = group << 8 | (at + i < bytes.size() ? static_cast<uint8_t>(bytes[at + i]) : 0);
-    for (size_t i = 0; i < 4; ++i) uri += at + i <= bytes.size() ? kDigits[group >> (18 - 6 * i) & 63] : '=';
-  }
-  return uri;
+  return fmt::format("data:{};base64,{}", type, to_base64(bytes));
 }
 
 }  // namespace usam::eval::html

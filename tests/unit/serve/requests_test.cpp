@@ -1,10 +1,10 @@
 // What requests may say, and the sentence for each that they may not.
 #include <gtest/gtest.h>
 
+#include "src/base/base64.h"
 #include "src/base/fs.h"
 #include "tools/serve/api_error.h"
 #include "tools/serve/asked.h"
-#include "tools/serve/base64.h"
 
 namespace usam::serve {
 namespace {

@@ -1,9 +1,9 @@
-#include "tools/serve/base64.h"
+#include "src/base/base64.h"
 
 #include <array>
 #include <cstdint>
 
-namespace usam::serve {
+namespace usam {
 namespace {
 
 constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -55,4 +55,4 @@ std::string to_base64(std::string_view bytes) {
   return text;
 }
 
-}  // namespace usam::serve
+}  // namespace usam

@@ -21,12 +21,11 @@ io::NamedTensors trained_by(Recipe& recipe) {
 }
 
 void warn_of_slow_type(torch::Device device, Precision precision) {
-  if (autocast_type(precision) != torch::kBFloat16 || !device.is_cpu() || has_bfloat16_products()) return;
+  if (precision != Precision::kBf16 || !device.is_cpu() || has_bfloat16_products()) return;
   log::warn(
       "trainer.precision is bf16, but this processor has no instructions for bfloat16 (AVX512-BF16): its matrix "
-      "products "
-      "take several times as long as in fp32. Set trainer.precision=fp32, and dtype: float32 of models that have "
-      "another.");
+      "products take several times as long as in fp32. Set trainer.precision=fp32, and dtype: float32 of models that "
+      "have another.");
 }
 
 }  // namespace

@@ -15,15 +15,11 @@ std::string bytes_of_clip(const std::string& name) {
   return text_of(tiny().clip(name));
 }
 
-std::string base64(const std::string& bytes) {
-  return to_base64(bytes);
-}
-
 Json question(const std::string& clip, const std::string& before, const std::string& after = "") {
   Json content = Json::array();
   if (!before.empty()) content.push_back({{"type", "text"}, {"text", before}});
   content.push_back(
-      {{"type", "input_audio"}, {"input_audio", {{"data", base64(bytes_of_clip(clip))}, {"format", "wav"}}}});
+      {{"type", "input_audio"}, {"input_audio", {{"data", to_base64(bytes_of_clip(clip))}, {"format", "wav"}}}});
   if (!after.empty()) content.push_back({{"type", "text"}, {"text", after}});
   return {{"messages", Json::array({{{"role", "user"}, {"content", content}}})}};
 }

@@ -293,9 +293,8 @@ TEST(Trainer, WarnsWhereBf16IsSlow) {
   };
   const std::string warning =
       "warning: trainer.precision is bf16, but this processor has no instructions for bfloat16 (AVX512-BF16): its "
-      "matrix "
-      "products take several times as long as in fp32. Set trainer.precision=fp32, and dtype: float32 of models that "
-      "have another.\n";
+      "matrix products take several times as long as in fp32. Set trainer.precision=fp32, and dtype: float32 of "
+      "models that have another.\n";
   EXPECT_TRUE(logged(Precision::kBf16, false).ends_with(warning));
   EXPECT_EQ(logged(Precision::kBf16, true).find("bfloat16"), std::string::npos);
   EXPECT_EQ(logged(Precision::kFp32, false).find("bfloat16"), std::string::npos);

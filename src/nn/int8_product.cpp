@@ -1,12 +1,14 @@
 // R rows, C columns, O outputs.
 #include "src/nn/int8_product.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ceil_div.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "src/base/error.h"
@@ -20,12 +22,13 @@ namespace {
 #define USAM_AVX2 __attribute__((target("avx2")))
 #define USAM_AVX2_INLINE USAM_AVX2 __attribute__((always_inline)) inline
 
-constexpr int64_t kPanel = 16;                          // outputs that are worked on together: two registers of sums
-constexpr int64_t kMostRows = 6;                        // likewise: their sums fill the registers
-constexpr int64_t kEight = 8;                           // pairs in a register
-constexpr int64_t kBytesOfPanels = 192 * 1024;          // that stay in the second cache while all rows pass
-constexpr int64_t kGrainOfCodes = int64_t{1} << 14;     // of rows, that are worth a thread
-constexpr int64_t kGrainOfProducts = int64_t{1} << 18;  // that are worth a thread
+constexpr int64_t kPanel = 16;                       // outputs that are worked on together: two registers of sums
+constexpr int64_t kMostRows = 6;                     // likewise: their sums fill the registers
+constexpr int64_t kEight = 8;                        // pairs in a register
+constexpr int64_t kBytesOfPanels = 192 * 1024;       // that stay in the second cache while all rows pass
+constexpr int64_t kGrainOfCodes = int64_t{1} << 14;  // of rows, that are worth a thread
+constexpr int64_t kWorkOfThread = int64_t{1} << 18;  // products that are worth a thread
+constexpr int64_t kTurnsOfThread = 4;                // in which a thread does its part, or more
 
 using CodePair = int32_t;  // two neighbouring codes of 16 bits each
 
@@ -97,6 +100,21 @@ USAM_AVX2 void pack_panel(const Operands& all, int64_t first, CodePair* panel) {
     }
 }
 
+// What eight sums of a row mean, of the outputs from `first` on.
+USAM_AVX2_INLINE void write_values(const Operands& all, int64_t row, int64_t first, __m256i sums) {
+  float *out = all.out + row * all.outputs + first, rest[3][kEight] = {};
+  const float *scales = all.weight_scales + first, *bias = all.bias ? all.bias + first : rest[1];
+  const int64_t count = std::min(kEight, all.outputs - first);
+  if (count < kEight) {
+    for (int64_t o = 0; o < count; ++o) rest[0][o] = scales[o], rest[1][o] = bias[o];
+    scales = rest[0], bias = rest[1];
+  }
+  const __m256 scale = _mm256_mul_ps(_mm256_set1_ps(all.row_scales[row]), _mm256_loadu_ps(scales));
+  const __m256 values = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), scale);
+  _mm256_storeu_ps(count < kEight ? rest[2] : out, _mm256_add_ps(values, _mm256_loadu_ps(bias)));
+  for (int64_t o = 0; count < kEight && o < count; ++o) out[o] = rest[2][o];
+}
+
 // kR rows from `row` on by one panel.
 template <int kR>
 USAM_AVX2_INLINE void multiply_rows(const Operands& all, int64_t row, int64_t first, const CodePair* panel) {
@@ -111,18 +129,8 @@ USAM_AVX2_INLINE void multiply_rows(const Operands& all, int64_t row, int64_t fi
       sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(of_row, high));
     }
   }
-  const int64_t outputs = std::min(kPanel, all.outputs - first);
-  for (int r = 0; r < kR; ++r) {
-    int whole[kPanel];
-    for (int half = 0; half < 2; ++half)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(whole + half * kEight), sums[r][half]);
-    const float scale = all.row_scales[row + r];
-    float* out = all.out + (row + r) * all.outputs + first;
-    for (int64_t o = 0; o < outputs; ++o) {
-      const float value = static_cast<float>(whole[o]) * (scale * all.weight_scales[first + o]);
-      out[o] = all.bias ? value + all.bias[first + o] : value;
-    }
-  }
+  for (int half = 0; half < 2; ++half)
+    for (int r = 0; r < kR; ++r) write_values(all, row + r, first + half * kEight, sums[r][half]);
 }
 
 USAM_AVX2 void multiply_panel(const Operands& all, int64_t row, int64_t rows, int64_t first, const CodePair* panel) {
@@ -142,19 +150,25 @@ USAM_AVX2 void multiply_panel(const Operands& all, int64_t row, int64_t rows, in
   }
 }
 
-// Panels begin .. end of all rows.
-void multiply(const Operands& all, int64_t begin, int64_t end) {
-  const int64_t size = all.pairs * kPanel;  // of a panel
-  const int64_t together = std::clamp<int64_t>(kBytesOfPanels / (size * sizeof(CodePair)), 1, end - begin);
-  const auto packed = torch::empty({together * size}, torch::kInt);
-  auto* panels = packed.data_ptr<CodePair>();
-  for (int64_t first = begin; first < end; first += together) {
-    const int64_t count = std::min(together, end - first);
-    for (int64_t p = 0; p < count; ++p) pack_panel(all, (first + p) * kPanel, panels + p * size);
-    for (int64_t row = 0; row < all.count; row += kMostRows)
-      for (int64_t p = 0; p < count; ++p)
-        multiply_panel(all, row, std::min(kMostRows, all.count - row), (first + p) * kPanel, panels + p * size);
-  }
+// All panels; each thread takes the next few that are left, so that a slow core does fewer.
+void multiply(const Operands& all) {
+  const int64_t panels = at::ceil_div(all.outputs, kPanel), size = all.pairs * kPanel;  // of a panel
+  const int64_t work = all.count * all.columns * all.outputs;
+  const int64_t threads = std::clamp<int64_t>(work / kWorkOfThread, 1, at::get_num_threads());
+  const int64_t fitting = kBytesOfPanels / (size * sizeof(CodePair));
+  const int64_t together = std::max<int64_t>(1, std::min(fitting, panels / (kTurnsOfThread * threads)));
+  std::atomic<int64_t> next = 0;
+  parallel_for(0, threads, 1, [&](int64_t, int64_t) {
+    const auto packed = torch::empty({together * size}, torch::kInt);
+    auto* taken = packed.data_ptr<CodePair>();
+    for (int64_t first; (first = next.fetch_add(together)) < panels;) {
+      const int64_t count = std::min(together, panels - first);
+      for (int64_t p = 0; p < count; ++p) pack_panel(all, (first + p) * kPanel, taken + p * size);
+      for (int64_t row = 0; row < all.count; row += kMostRows)
+        for (int64_t p = 0; p < count; ++p)
+          multiply_panel(all, row, std::min(kMostRows, all.count - row), (first + p) * kPanel, taken + p * size);
+    }
+  });
 }
 
 #endif
@@ -197,8 +211,7 @@ torch::Tensor int8_product(const Int8Rows& x, const Int8Rows& weight, const torc
                      columns,
                      pairs,
                      outputs};
-  const int64_t grain = std::max<int64_t>(1, kGrainOfProducts / (rows * columns * kPanel));
-  parallel_for(0, at::ceil_div(outputs, kPanel), grain, [&](int64_t begin, int64_t end) { multiply(all, begin, end); });
+  multiply(all);
   return y_RO;
 #else
   internal_error("int8_product was called on a processor that it is not for");

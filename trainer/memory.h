@@ -8,6 +8,8 @@
 
 #include <fstream>
 
+#include "src/tensor/untouched.h"
+
 namespace usam {
 
 // The most that it held at any time, in bytes.
@@ -50,7 +52,7 @@ inline void give_back_spare_memory(double step_seconds, int64_t least = int64_t{
   const int64_t own = resident_memory().own;
   if (own < least) return;
   const auto heap = mallinfo2();
-  const int64_t spare = own - static_cast<int64_t>(heap.uordblks + heap.hblkhd);
+  const int64_t spare = own - static_cast<int64_t>(heap.uordblks + heap.hblkhd) - untouched_bytes();
   if (spare >= least && static_cast<double>(spare) * kSecondsByByte < step_seconds / 20) malloc_trim(0);
 #endif
 }

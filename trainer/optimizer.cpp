@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "src/tensor/untouched.h"
+
 namespace usam {
 
 void describe(Fields& f, AdamWConfig& c) {
@@ -27,8 +29,9 @@ AdamW::AdamW(const AdamWConfig& config, const std::vector<ParameterGroup>& group
       Slice& slice = parameter.dim() > 1 ? group.decayed : group.plain;
       slice.names.push_back(name);
       slice.parameters.push_back(parameter);
-      slice.averages.push_back(torch::zeros_like(parameter, torch::MemoryFormat::Preserve));
-      slice.squares.push_back(torch::zeros_like(parameter, torch::MemoryFormat::Preserve));
+      for (auto* states : {&slice.averages, &slice.squares})
+        states->push_back(parameter.is_contiguous() ? untouched_zeros(parameter.sizes(), parameter.options())
+                                                    : torch::zeros_like(parameter, torch::MemoryFormat::Preserve));
     }
     const bool empty = from.parameters.empty();
     group.steps = torch::zeros(

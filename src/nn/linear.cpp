@@ -6,8 +6,8 @@
 namespace usam::nn {
 
 LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) : in_features(in), out_features(out) {
-  weight = register_parameter("weight", torch::empty({out, in}));
-  if (with_bias) bias = register_parameter("bias", torch::empty({out}));
+  weight = register_parameter("weight", parameter_memory({out, in}));
+  if (with_bias) bias = register_parameter("bias", parameter_memory({out}));
   if (UnsetParameters::is_on()) return;
   const double bound = 1 / std::sqrt(static_cast<double>(in));
   torch::nn::init::uniform_(weight, -bound, bound);

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "src/tensor/untouched.h"
+
 namespace usam::nn {
 namespace {
 
@@ -19,6 +21,10 @@ UnsetParameters::~UnsetParameters() {
 
 bool UnsetParameters::is_on() {
   return unset_parameters > 0;
+}
+
+torch::Tensor parameter_memory(at::IntArrayRef sizes) {
+  return UnsetParameters::is_on() ? untouched_zeros(sizes) : torch::empty(sizes);
 }
 
 void init_parameters(torch::nn::Module& module, DrawKey key, const InitRule& rule) {

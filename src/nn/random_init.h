@@ -9,7 +9,7 @@
 namespace usam::nn {
 
 // While one lives, linear layers made on this thread leave their parameters unset, for values that are read or drawn
-// afterwards: memory that nobody touched is not there yet.
+// afterwards, and take no memory for large ones until then.
 class UnsetParameters {
  public:
   UnsetParameters();
@@ -18,6 +18,9 @@ class UnsetParameters {
   UnsetParameters& operator=(const UnsetParameters&) = delete;
   static bool is_on();
 };
+
+// Where the values of a new parameter go; what it holds is not to be relied on.
+torch::Tensor parameter_memory(at::IntArrayRef sizes);
 
 // Fills one parameter in place, drawing from `generator` only.
 using InitRule = std::function<void(const std::string& path, torch::Tensor& parameter, torch::Generator& generator)>;

@@ -13,8 +13,8 @@ int64_t conv_length(int64_t length, int64_t kernel, int64_t stride) {
 }
 
 MertConvImpl::MertConvImpl(const MertConvOptions& options) : options_(options) {
-  weight = register_parameter("weight", torch::empty(value_sizes()));
-  if (options.bias) bias = register_parameter("bias", torch::empty({options.out}));
+  weight = register_parameter("weight", nn::parameter_memory(value_sizes()));
+  if (options.bias) bias = register_parameter("bias", nn::parameter_memory({options.out}));
   if (nn::UnsetParameters::is_on()) return;
   const double bound = 1 / std::sqrt(static_cast<double>(options.in / options.groups * options.kernel));
   torch::nn::init::uniform_(weight, -bound, bound);

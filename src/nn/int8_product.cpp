@@ -100,22 +100,6 @@ USAM_AVX2 void pack_panel(const Operands& all, int64_t first, CodePair* panel) {
     }
 }
 
-// What eight sums of a row mean, of the outputs from `first` on. Without a bias zeros are added: a masked load from no
-// address, as compilers make it of a choice, takes AMD's processors hundreds of cycles.
-USAM_AVX2_INLINE void write_values(const Operands& all, int64_t row, int64_t first, __m256i sums) {
-  float *out = all.out + row * all.outputs + first, rest[3][kEight] = {};
-  const float *scales = all.weight_scales + first, *bias = all.bias ? all.bias + first : rest[1];
-  const int64_t count = std::min(kEight, all.outputs - first);
-  if (count < kEight) {
-    for (int64_t o = 0; o < count; ++o) rest[0][o] = scales[o], rest[1][o] = bias[o];
-    scales = rest[0], bias = rest[1];
-  }
-  const __m256 scale = _mm256_mul_ps(_mm256_set1_ps(all.row_scales[row]), _mm256_loadu_ps(scales));
-  const __m256 values = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), scale);
-  _mm256_storeu_ps(count < kEight ? rest[2] : out, _mm256_add_ps(values, _mm256_loadu_ps(bias)));
-  for (int64_t o = 0; count < kEight && o < count; ++o) out[o] = rest[2][o];
-}
-
 // kR rows from `row` on by one panel.
 template <int kR>
 USAM_AVX2_INLINE void multiply_rows(const Operands& all, int64_t row, int64_t first, const CodePair* panel) {
@@ -130,8 +114,16 @@ USAM_AVX2_INLINE void multiply_rows(const Operands& all, int64_t row, int64_t fi
       sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(of_row, high));
     }
   }
-  for (int half = 0; half < 2; ++half)
-    for (int r = 0; r < kR; ++r) write_values(all, row + r, first + half * kEight, sums[r][half]);
+  const int64_t outputs = std::min(kPanel, all.outputs - first);
+  for (int r = 0; r < kR; ++r) {
+    int whole[kPanel];
+    for (int half = 0; half < 2; ++half)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(whole + half * kEight), sums[r][half]);
+    const float scale = all.row_scales[row + r];
+    float* out = all.out + (row + r) * all.outputs + first;
+    for (int64_t o = 0; o < outputs; ++o)
+      out[o] = static_cast<float>(whole[o]) * (scale * all.weight_scales[first + o]) + all.bias[first + o];
+  }
 }
 
 USAM_AVX2 void multiply_panel(const Operands& all, int64_t row, int64_t rows, int64_t first, const CodePair* panel) {
@@ -191,7 +183,9 @@ torch::Tensor int8_product(const Int8Rows& x, const Int8Rows& weight, const torc
   if (columns == 0 || rows == 0)
     return scale_sums(torch::zeros({rows, outputs}, torch::kInt), x.scales_R, weight.scales_R, bias_O);
   const auto weights_OC = weight.codes_RC.contiguous();
-  const auto bias = bias_O.defined() ? bias_O.to(torch::kFloat).contiguous() : bias_O;
+  // Zeros where there is none: of a choice in the kernel compilers make a masked load from no address, which takes
+  // AMD's processors hundreds of cycles.
+  const auto bias = bias_O.defined() ? bias_O.to(torch::kFloat).contiguous() : torch::zeros({outputs});
   auto y_RO = torch::empty({rows, outputs}, torch::kFloat);
   const int64_t pairs = at::ceil_div<int64_t>(columns, 2), blocks = at::ceil_div(rows, kMostRows);
   const auto codes_RC = x.codes_RC.contiguous();
@@ -206,7 +200,7 @@ torch::Tensor int8_product(const Int8Rows& x, const Int8Rows& weight, const torc
                      weights_OC.const_data_ptr<int8_t>(),
                      x.scales_R.const_data_ptr<float>(),
                      weight.scales_R.const_data_ptr<float>(),
-                     bias.defined() ? bias.const_data_ptr<float>() : nullptr,
+                     bias.const_data_ptr<float>(),
                      y_RO.data_ptr<float>(),
                      rows,
                      columns,

@@ -1,12 +1,10 @@
 #include "src/tensor/untouched.h"
 
+#include <sys/mman.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <string_view>
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace usam {
 namespace {
@@ -15,18 +13,15 @@ constexpr size_t kLargePage = size_t{1} << 21;
 
 std::atomic<int64_t> living = 0;
 
-#if defined(__linux__)
 // As for torch's own tensors, which begin at a multiple of their size (c10/core/impl/alloc_cpu.cpp).
 bool wants_large_pages() {
   const char* word = std::getenv("THP_MEM_ALLOC_ENABLE");
   return word && std::string_view(word) == "1";
 }
-#endif
 
 }  // namespace
 
 torch::Tensor untouched_zeros(at::IntArrayRef sizes, const torch::TensorOptions& options) {
-#if defined(__linux__)
   const size_t bytes = c10::multiply_integers(sizes) * options.dtype().itemsize(), whole = bytes + kLargePage;
   if (bytes < kLargePage || !options.device().is_cpu()) return torch::zeros(sizes, options);
   void* mapped = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -40,9 +35,6 @@ torch::Tensor untouched_zeros(at::IntArrayRef sizes, const torch::TensorOptions&
     living -= static_cast<int64_t>(bytes);
   };
   return torch::from_blob(first, sizes, free, options);
-#else
-  return torch::zeros(sizes, options);
-#endif
 }
 
 int64_t untouched_bytes() {

@@ -35,7 +35,8 @@ using CodePair = int32_t;  // two neighbouring codes of 16 bits each
 // What a call's threads share.
 struct Operands {
   const CodePair* rows;   // (R / kMostRows, pairs, kMostRows): rows that are worked on together lie together
-  const int8_t* weights;  // (O, columns)
+  const int8_t* weights;  // (O, columns), or (columns, O)
+  bool is_by_output;      // which of the two
   const float *row_scales, *weight_scales, *bias;
   float* out;  // (R, O)
   int64_t count, columns, pairs, outputs;
@@ -84,8 +85,8 @@ USAM_AVX2 void pack_rows(const int8_t* codes, int64_t rows, int64_t columns, Cod
     }
 }
 
-// Outputs first .. first + kPanel of the weight as (pairs, kPanel); zeros where there are none.
-USAM_AVX2 void pack_panel(const Operands& all, int64_t first, CodePair* panel) {
+// Outputs first .. first + kPanel of a weight (O, columns) as (pairs, kPanel); zeros where there are none.
+USAM_AVX2 void pack_outputs(const Operands& all, int64_t first, CodePair* panel) {
   for (int64_t half = 0; half < kPanel; half += kEight)
     for (int64_t pair = 0; pair < all.pairs; pair += kEight) {
       __m256i pairs[kEight];
@@ -98,6 +99,20 @@ USAM_AVX2 void pack_panel(const Operands& all, int64_t first, CodePair* panel) {
       for (int64_t i = 0; i < std::min(kEight, all.pairs - pair); ++i)
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(panel + (pair + i) * kPanel + half), pairs[i]);
     }
+}
+
+// The same of a weight (columns, O).
+USAM_AVX2 void pack_columns(const Operands& all, int64_t first, CodePair* panel) {
+  const int64_t count = all.outputs - first;
+  for (int64_t pair = 0; pair < all.pairs; ++pair) {
+    const int8_t* codes = all.weights + 2 * pair * all.outputs + first;
+    const bool has_second = 2 * pair + 1 < all.columns;
+    const __m256i one = widened(codes, count), two = widened(codes + all.outputs * has_second, has_second ? count : 0);
+    const __m256i low = _mm256_unpacklo_epi16(one, two), high = _mm256_unpackhi_epi16(one, two);
+    auto* to = reinterpret_cast<__m256i*>(panel + pair * kPanel);
+    _mm256_storeu_si256(to, _mm256_permute2x128_si256(low, high, 0x20));
+    _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(low, high, 0x31));
+  }
 }
 
 // kR rows from `row` on by one panel.
@@ -156,7 +171,8 @@ void multiply(const Operands& all) {
     auto* taken = packed.data_ptr<CodePair>();
     for (int64_t first; (first = next.fetch_add(together)) < panels;) {
       const int64_t count = std::min(together, panels - first);
-      for (int64_t p = 0; p < count; ++p) pack_panel(all, (first + p) * kPanel, taken + p * size);
+      for (int64_t p = 0; p < count; ++p)
+        (all.is_by_output ? pack_outputs : pack_columns)(all, (first + p) * kPanel, taken + p * size);
       for (int64_t row = 0; row < all.count; row += kMostRows)
         for (int64_t p = 0; p < count; ++p)
           multiply_panel(all, row, std::min(kMostRows, all.count - row), (first + p) * kPanel, taken + p * size);
@@ -182,7 +198,8 @@ torch::Tensor int8_product(const Int8Rows& x, const Int8Rows& weight, const torc
   const int64_t rows = x.codes_RC.size(0), columns = x.codes_RC.size(1), outputs = weight.codes_RC.size(0);
   if (columns == 0 || rows == 0)
     return scale_sums(torch::zeros({rows, outputs}, torch::kInt), x.scales_R, weight.scales_R, bias_O);
-  const auto weights_OC = weight.codes_RC.contiguous();
+  const bool is_by_output = weight.codes_RC.is_contiguous() || !weight.codes_RC.t().is_contiguous();
+  const auto weights = is_by_output ? weight.codes_RC.contiguous() : weight.codes_RC.t();
   // Zeros where there is none: of a choice in the kernel compilers make a masked load from no address, which takes
   // AMD's processors hundreds of cycles.
   const auto bias = bias_O.defined() ? bias_O.to(torch::kFloat).contiguous() : torch::zeros({outputs});
@@ -197,7 +214,8 @@ torch::Tensor int8_product(const Int8Rows& x, const Int8Rows& weight, const torc
                 packed_rows + row * pairs);
   });
   const Operands all{packed_rows,
-                     weights_OC.const_data_ptr<int8_t>(),
+                     weights.const_data_ptr<int8_t>(),
+                     is_by_output,
                      x.scales_R.const_data_ptr<float>(),
                      weight.scales_R.const_data_ptr<float>(),
                      bias.const_data_ptr<float>(),

@@ -9,7 +9,7 @@ namespace usam::nn {
 bool& prefers_own_int8_product();
 
 // (R, O) fp32: what torch's integer product and scale_sums make of the same on such a processor. Sums are exact.
-// b may be undefined.
+// b may be undefined. The weight's codes may be a transposed view, which takes no longer.
 torch::Tensor int8_product(const Int8Rows& x, const Int8Rows& weight, const torch::Tensor& bias_O);
 
 }  // namespace usam::nn

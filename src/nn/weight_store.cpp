@@ -50,12 +50,21 @@ bool can_multiply_codes(const torch::Tensor& x_MI, const StoredWeight& weight) {
   return x_MI.is_cpu() || (x_MI.is_cuda() && x_MI.size(0) > 16 && weight.inputs % 8 == 0 && weight.outputs % 8 == 0);
 }
 
-torch::Tensor product_of_codes(const torch::Tensor& x_MI, const StoredWeight& weight, const torch::Tensor& bias_O) {
+// x W^T + b, where x becomes codes.
+torch::Tensor product_of_codes(const torch::Tensor& x_MI, const Int8Rows& weight, const torch::Tensor& bias_O) {
   const auto rows = quantise_rows(x_MI);
-  if (x_MI.is_cpu() && prefers_own_int8_product())
-    return int8_product(rows, {weight.values, weight.scales}, bias_O).to(x_MI.scalar_type());
-  const auto sums_MO = at::_int_mm(rows.codes_RC, weight.values.t());
-  return scale_sums(sums_MO, rows.scales_R, weight.scales, bias_O).to(x_MI.scalar_type());
+  if (x_MI.is_cpu() && prefers_own_int8_product()) return int8_product(rows, weight, bias_O).to(x_MI.scalar_type());
+  const auto sums_MO = at::_int_mm(rows.codes_RC, weight.codes_RC.t());
+  return scale_sums(sums_MO, rows.scales_R, weight.scales_R, bias_O).to(x_MI.scalar_type());
+}
+
+// dy W, where dy times the outputs' scales becomes codes (SwitchBack, Wortsman et al. 2023, arXiv 2304.13013, whose
+// weights have one scale).
+torch::Tensor gradient_of_codes(const torch::Tensor& dy_MO, const StoredWeight& weight) {
+  auto codes_IO = weight.values.t();
+  if (!codes_IO.is_cpu()) codes_IO = codes_IO.contiguous();  // the only layout that all devices have a product for
+  return product_of_codes(dy_MO * weight.scales, {codes_IO, torch::ones({weight.inputs}, weight.scales.options())}, {})
+      .to(dy_MO.scalar_type());
 }
 
 torch::Tensor product_in_panels(const torch::Tensor& x_MI, const StoredWeight& weight, const torch::Tensor& bias_O) {
@@ -88,7 +97,7 @@ torch::Tensor product(const torch::Tensor& x, const StoredWeight& weight, const 
   sizes.back() = weight.outputs;
   if (x_MI.size(0) == 0) return torch::empty(sizes, x.options());
   if (weight.store == WeightStore::kInt8Dynamic && can_multiply_codes(x_MI, weight))
-    return product_of_codes(x_MI, weight, bias_O).view(sizes);
+    return product_of_codes(x_MI, {weight.values, weight.scales}, bias_O).view(sizes);
   const auto bias = bias_O.defined() ? bias_O.to(x.scalar_type()) : bias_O;
   if (can_take_few_rows(x_MI, weight)) return product_of_few_rows(x_MI, weight, bias).view(sizes);
   if (is_native_bfloat16(x, weight)) return product_of_bfloat16(x_MI, weight, bias).view(sizes);
@@ -190,6 +199,9 @@ torch::Tensor stored_input_gradient(const torch::Tensor& dy, const StoredWeight&
   auto sizes = dy.sizes().vec();
   sizes.back() = weight.inputs;
   const auto given_MO = dy.reshape({-1, weight.outputs});
+  if (given_MO.size(0) == 0) return torch::empty(sizes, dy.options());
+  if (weight.store == WeightStore::kInt8Dynamic && can_multiply_codes(given_MO, weight))
+    return gradient_of_codes(given_MO, weight).view(sizes);
   if (is_native_bfloat16(dy, weight))
     return at::mm(given_MO.to(torch::kBFloat16), weight.values).to(dy.scalar_type()).view(sizes);
   const auto dy_MO = in_bfloat16(given_MO, weight);

@@ -35,6 +35,8 @@ TEST(Int8Product, IsTorchsIntegerProductScaled) {
     for (const auto& bias : {bias_O, torch::Tensor()}) {
       const auto expected = scale_sums(sums_RO, x.scales_R, weight.scales_R, bias);
       EXPECT_TRUE(int8_product(x, weight, bias).allclose(expected, 1e-6, 1e-4)) << rows << " " << columns;
+      const Int8Rows by_column{weight.codes_RC.t().contiguous().t(), weight.scales_R};
+      EXPECT_TRUE(int8_product(x, by_column, bias).allclose(expected, 1e-6, 1e-4)) << rows << " " << columns;
     }
   }
 }

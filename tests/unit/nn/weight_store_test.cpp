@@ -21,8 +21,6 @@ double relative_rms(const torch::Tensor& got, const torch::Tensor& expected) {
   return ((a - b).pow(2).mean() / b.pow(2).mean()).sqrt().item<double>();
 }
 
-constexpr WeightStore kQuantised[] = {WeightStore::kInt8, WeightStore::kInt8Dynamic, WeightStore::kNf4};
-
 TEST(Int8Rows, AreTheNearestCodesOfEachRow) {
   torch::manual_seed(1);
   for (int64_t columns : {1, 15, 16, 37, 64}) {
@@ -110,6 +108,8 @@ TEST(WeightStore, ErrorsAreThoseOfTheBits) {
   const auto x_MI = torch::randn({50, 128}), y_MO = torch::linear(x_MI, weight_OI);
   const auto dynamic = store_weight(weight_OI, WeightStore::kInt8Dynamic);
   EXPECT_LT(relative_rms(stored_product(x_MI, dynamic, {}), y_MO), 1.2e-2);
+  const auto dy_MO = torch::randn({50, 200});
+  EXPECT_LT(relative_rms(stored_input_gradient(dy_MO, dynamic), dy_MO.mm(weight_OI)), 1.4e-2);
   const auto bits = store_weight(weight_OI, WeightStore::kInt8);
   EXPECT_LT(bits.values.nbytes() + bits.scales.nbytes(), weight_OI.nbytes() * 0.27);
   const auto packed = store_weight(weight_OI, WeightStore::kNf4);
@@ -170,7 +170,7 @@ TEST(WeightStore, RowsBecomeBFloat16Too) {
   has_bfloat16_products() = had;
 }
 
-// By torch's product and, where the processor can, by ours.
+// By torch's product and, where the processor can, by ours; in both passes.
 TEST(WeightStore, WholeNumbersGiveWhatTheirCodesMean) {
   torch::manual_seed(5);
   const auto weight_OI = torch::randn({24, 40}), bias_O = torch::randn({24});
@@ -185,6 +185,11 @@ TEST(WeightStore, WholeNumbersGiveWhatTheirCodesMean) {
       EXPECT_TRUE(stored_product(x_MI, stored, bias_O).to(torch::kDouble).allclose(expected, 1e-5, 1e-5));
       const auto half = stored_product(x_MI.to(torch::kBFloat16), stored, bias_O);
       EXPECT_EQ(half.scalar_type(), torch::kBFloat16);
+      const auto dy_MO = torch::randn({rows, 24});
+      const auto dx_MI = stored_input_gradient(dy_MO, stored);
+      const auto given_MO = dequantise_rows(quantise_rows(dy_MO * stored.scales)).to(torch::kDouble);
+      EXPECT_TRUE(dx_MI.to(torch::kDouble).allclose(given_MO.mm(stored.values.to(torch::kDouble)), 1e-5, 1e-5));
+      EXPECT_EQ(stored_input_gradient(dy_MO.to(torch::kBFloat16), stored).scalar_type(), torch::kBFloat16);
     }
   }
   prefers_own_int8_product() = preferred;
@@ -192,7 +197,7 @@ TEST(WeightStore, WholeNumbersGiveWhatTheirCodesMean) {
 
 TEST(WeightStore, GradientsAreThoseOfTheValues) {
   torch::manual_seed(6);
-  for (WeightStore store : kQuantised) {
+  for (WeightStore store : {WeightStore::kInt8, WeightStore::kNf4}) {
     Linear layer(48, 32);
     layer->keep(torch::randn({32, 48}), store);
     EXPECT_FALSE(layer->weight.requires_grad());

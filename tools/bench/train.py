@@ -8,7 +8,8 @@ Kinds of runs, in turn in every repetition:
                         clip by clip, which are the values that usam's has); the losses are compared
   peer_best             the peer's fastest settings of those that it has: clips padded to the longest, MERT over the padded
                         batch, bf16 where that is faster
-  usam_best             usam with frozen weights in few bits (--best)
+  usam_best             usam with frozen weights in few bits (--best): encoders in int8, the language model in bfloat16 where the
+                        processor has instructions for it, else in int8
   usam_cached           the same where encoders' outputs are in recipe.cache: the second epoch
 Dropout is off; rows come in the manifest's order. Steps are timed from outside, by the lines that both sides write. A run
 beside which others used more than --foreign cores is thrown away and repeated, --retries times, and then marked.
@@ -28,7 +29,9 @@ import sys
 import common
 
 KINDS = ("peer_same", "usam_same", "peer_best", "usam_best", "usam_cached")
-BEST = (*(f"recipe.encoders.{name}.store=int8_dynamic" for name in ("whisper", "ced", "mert")), "recipe.llm.store=bfloat16_dynamic")
+HAS_BF16 = bool(common.cpu_flags() & {"avx512_bf16", "amx_bf16"})
+BEST = (*(f"recipe.encoders.{name}.store=int8_dynamic" for name in ("whisper", "ced", "mert")),
+        f"recipe.llm.store={'bfloat16_dynamic' if HAS_BF16 else 'int8_dynamic'}")
 CONFIG = """
 seed: {seed}
 run: {{dir: {run}}}
@@ -195,7 +198,7 @@ class Bench:
 
     def choose_peers_best(self) -> None:
         """bf16, where the processor has instructions for it and two steps of it are faster than of fp32."""
-        settings = {"fp32": [], "bf16": ["--bf16"]} if common.cpu_flags() & {"avx512_bf16", "amx_bf16"} else {"fp32": []}
+        settings = {"fp32": [], "bf16": ["--bf16"]} if HAS_BF16 else {"fp32": []}
         best = {name: self.peer(3, 1, *flags)["best_step_s"] for name, flags in settings.items()} if len(settings) > 1 else {"fp32": 0.0}
         self.best_flags = settings[min(best, key=best.get)]
 

@@ -7,16 +7,12 @@
 #include "data/manifest_line.h"
 #include "data/sources/webdataset.h"
 #include "src/base/error.h"
+#include "src/base/text.h"
 
 namespace usam::data {
 namespace {
 
 constexpr int64_t kMostMember = 1 << 22;  // bytes of a .json, .txt or .cls
-
-std::string lower(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return text;
-}
 
 enum class Kind { kAudio, kJson, kTxt, kCls, kOther };
 
@@ -85,7 +81,7 @@ class Grouping {
     if (!member.problem.empty()) return report(member.name, member.problem);
     if (dot == std::string::npos || dot == base) return;  // no part of a sample: "README", ".gitignore"
     const Kind kind =
-        audio::is_audio_name(member.name) ? Kind::kAudio : kind_of_suffix(lower(member.name.substr(dot + 1)));
+        audio::is_audio_name(member.name) ? Kind::kAudio : kind_of_suffix(ascii_lower(member.name.substr(dot + 1)));
     if (kind == Kind::kOther) return;
     const std::string name = member.name.substr(0, dot);
     const auto [found, is_new] = numbers_.try_emplace(name, samples_.size());

@@ -147,10 +147,8 @@ std::string text_as_yaml(const std::string& text) {
   static const std::string kFirst = "_/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
                            kAll = kFirst + ".-0123456789";
   static const std::set<std::string> kWords = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"};
-  std::string lower;
-  for (char c : text) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  const bool is_plain =
-      text.find_first_of(kFirst) == 0 && text.find_first_not_of(kAll) == std::string::npos && !kWords.contains(lower);
+  const bool is_plain = text.find_first_of(kFirst) == 0 && text.find_first_not_of(kAll) == std::string::npos &&
+                        !kWords.contains(ascii_lower(text));
   return is_plain ? text : quoted(text);
 }
 

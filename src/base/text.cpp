@@ -72,6 +72,15 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
+char ascii_lower(char letter) {
+  return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+}
+
+std::string ascii_lower(std::string text) {
+  for (char& letter : text) letter = ascii_lower(letter);
+  return text;
+}
+
 std::string trimmed(const std::string& text) {
   const char* kBlank = " \t\r\n\v\f";
   size_t first = text.find_first_not_of(kBlank);

@@ -18,6 +18,9 @@ std::string join_some(std::vector<std::string> words, size_t most);
 std::vector<std::string> split(const std::string& text, char separator);
 // Without white space at both ends.
 std::string trimmed(const std::string& text);
+// With A to Z small, whatever the locale; other bytes are left alone.
+char ascii_lower(char letter);
+std::string ascii_lower(std::string text);
 // With control characters written out ("\\n", "\\x1b"): a file's name stays on one line of a message.
 std::string printable(const std::string& text);
 // "512 B", "1.5 KiB", "41.0 MiB".

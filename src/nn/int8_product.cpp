@@ -106,9 +106,10 @@ USAM_AVX2 void pack_columns(const Operands& all, int64_t first, CodePair* panel)
   const int64_t count = all.outputs - first;
   for (int64_t pair = 0; pair < all.pairs; ++pair) {
     const int8_t* codes = all.weights + 2 * pair * all.outputs + first;
-    const bool has_second = 2 * pair + 1 < all.columns;
-    const __m256i one = widened(codes, count), two = widened(codes + all.outputs * has_second, has_second ? count : 0);
-    const __m256i low = _mm256_unpacklo_epi16(one, two), high = _mm256_unpackhi_epi16(one, two);
+    const bool is_whole = 2 * pair + 1 < all.columns;
+    const __m256i even = widened(codes, count),
+                  odd = is_whole ? widened(codes + all.outputs, count) : widened(codes, 0);
+    const __m256i low = _mm256_unpacklo_epi16(even, odd), high = _mm256_unpackhi_epi16(even, odd);
     auto* to = reinterpret_cast<__m256i*>(panel + pair * kPanel);
     _mm256_storeu_si256(to, _mm256_permute2x128_si256(low, high, 0x20));
     _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(low, high, 0x31));

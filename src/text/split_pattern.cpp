@@ -1,5 +1,6 @@
 #include "src/text/split_pattern.h"
 
+#include "src/base/text.h"
 #include "src/text/unicode.h"
 #include "src/text/unicode_classes.h"
 
@@ -74,8 +75,7 @@ class DigitsPattern final : public SplitPattern {
 size_t contraction_end(std::string_view text, size_t at, bool ignore_case) {
   const auto letter = [&](size_t i) -> char {
     if (i >= text.size()) return 0;
-    const char c = text[i];
-    return ignore_case && c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return ignore_case ? ascii_lower(text[i]) : text[i];
   };
   const char first = letter(at + 1), second = letter(at + 2);
   if (first == 's' || first == 't' || first == 'm' || first == 'd') return at + 2;

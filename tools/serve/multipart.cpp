@@ -1,8 +1,6 @@
 #include "tools/serve/multipart.h"
 
-#include <algorithm>
-#include <cctype>
-
+#include "src/base/text.h"
 #include "tools/serve/api_error.h"
 
 namespace usam::serve {
@@ -11,9 +9,7 @@ namespace {
 constexpr size_t kMostParts = 64, kLongestHead = 8192, kLongestBoundary = 70;
 
 std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
+  return ascii_lower(std::string(text));
 }
 
 std::string_view trimmed(std::string_view text) {

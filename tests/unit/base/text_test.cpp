@@ -40,6 +40,7 @@ TEST(Text, JoinSplitTrim) {
   EXPECT_EQ(split("", '.'), std::vector<std::string>{""});
   EXPECT_EQ(trimmed(" \t a b\n"), "a b");
   EXPECT_EQ(trimmed(" \n"), "");
+  EXPECT_EQ(ascii_lower("Yes, \xC3\x84[Z@"), "yes, \xC3\x84[z@");
 }
 
 TEST(Text, HumanSizes) {

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -48,9 +49,11 @@ data::Example encoder_fields(const EncoderPart& part, const data::Clip& clip, st
 // Frames that encode() will give a clip.
 int64_t encoded_frames(const EncoderPart& part, const data::Clip& clip);
 
-// An encoder's stream of a batch, in fp32. Windows go through the encoder in chunks that take, padded, no more seconds
+// Each encoder's stream of a batch, in fp32. Windows go through an encoder in groups that take, padded, no more seconds
 // than the micro-batch's clips, and their frames are put together where the next window's middle of the overlap begins.
-// `cache` may be null; what it keeps is computed in the weights' own type, whatever type the pass runs in.
-Frames encode(EncoderPart& part, const data::Batch& batch, FeatureCache* cache);
+// On a CPU encoders that are not trained run side by side, where that keeps all threads busy: which windows go together
+// depends on the number of threads then, and values by rounding. `cache` may be null; what it keeps is computed in the
+// weights' own type, whatever type the pass runs in.
+std::vector<Frames> encode(std::span<EncoderPart> parts, const data::Batch& batch, FeatureCache* cache);
 
 }  // namespace usam::recipes

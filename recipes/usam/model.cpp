@@ -92,8 +92,7 @@ void UsamModel::set_training(bool on) {
 }
 
 Frames UsamModel::fused(const data::Batch& batch) {
-  std::vector<Frames> streams;
-  for (auto& part : encoders) streams.push_back(encode(part, batch, cache.get()));
+  const auto streams = encode(encoders, batch, cache.get());
   torch::Tensor counts_B;
   double hz = streams.front().hz;
   if (fusion_.hz) {

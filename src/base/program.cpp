@@ -27,6 +27,8 @@ void keep_freed_memory() {
 #if defined(__GLIBC__)
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, -1);
+  // One heap for all threads: those of others would be no larger than 64 MiB, and larger blocks mapped anew each time.
+  mallopt(M_ARENA_MAX, 1);
 #endif
 }
 

@@ -2,6 +2,8 @@
 // B clips, N windows, T frames, S samples, D width.
 #include "recipes/usam/encoders.h"
 
+#include <mutex>
+
 #include "data/collate.h"
 #include "data/loader.h"
 #include "data/sources/windows.h"
@@ -22,9 +24,16 @@ class LocalEncoder final : public AudioEncoder {
  public:
   static constexpr int64_t kHop = 320;
   // `width` is what it says, not what it gives.
-  explicit LocalEncoder(int64_t width = 1) : width_(width) {}
+  explicit LocalEncoder(int64_t width = 1) : width_(width) {
+    register_parameter("weight", torch::zeros({1}), /*requires_grad=*/false);
+  }
   EncoderOutput forward(const torch::Tensor& wave_BS, const torch::Tensor& lengths_B, bool) override {
-    calls.emplace_back(wave_BS.size(0), wave_BS.size(1));
+    {
+      const std::scoped_lock lock(mutex_);
+      calls.emplace_back(wave_BS.size(0), wave_BS.size(1));
+      if (at::in_parallel_region()) ++calls_of_threads;
+      makes_graph |= torch::GradMode::is_enabled();
+    }
     const int64_t frames = wave_BS.size(1) / kHop;
     EncoderOutput out;
     out.last_BTD = wave_BS.slice(1, 0, frames * kHop).reshape({-1, frames, kHop}).square().mean(2, true);
@@ -42,8 +51,11 @@ class LocalEncoder final : public AudioEncoder {
   std::string path_of(const std::string&) const override { return ""; }
 
   std::vector<std::pair<int64_t, int64_t>> calls;  // rows and samples of each
+  int calls_of_threads = 0;                        // beside each other
+  bool makes_graph = false;
 
  private:
+  std::mutex mutex_;
   int64_t width_;
 };
 
@@ -81,8 +93,24 @@ data::Batch batch_of(const EncoderPart& part, const std::vector<data::Clip>& cli
   return batch;
 }
 
+// The threads of torch's operators, and of encoders side by side.
+class Threads {
+ public:
+  explicit Threads(int count) : before_(at::get_num_threads()) { at::set_num_threads(count); }
+  ~Threads() { at::set_num_threads(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_;
+};
+
 EncoderPart local_part() {
   return {"x", Train::kFrozen, std::make_shared<LocalEncoder>()};
+}
+
+Frames encode_one(EncoderPart& part, const data::Batch& batch) {
+  return encode({&part, 1}, batch, nullptr).front();
 }
 
 TEST(Encode, WindowsOfALocalEncoderGiveWhatTheWholeClipGives) {
@@ -90,10 +118,10 @@ TEST(Encode, WindowsOfALocalEncoderGiveWhatTheWholeClipGives) {
   torch::manual_seed(1);
   for (const double seconds : {1.0, 2.0, 2.5, 6.7, 9.98, 20.0}) {
     const auto wave_S = torch::randn({std::llround(seconds * 16000)});
-    const auto whole = encode(part, batch_of(part, {clip_of(wave_S, 0, 0)}), nullptr);
+    const auto whole = encode_one(part, batch_of(part, {clip_of(wave_S, 0, 0)}));
     for (const double overlap : {0.0, 0.3, 0.5, 1.5}) {
       const auto clip = clip_of(wave_S, 2, overlap);
-      const auto stitched = encode(part, batch_of(part, {clip}), nullptr);
+      const auto stitched = encode_one(part, batch_of(part, {clip}));
       ASSERT_EQ(stitched.x_BTD.sizes(), whole.x_BTD.sizes()) << seconds << " s, overlap " << overlap;
       EXPECT_TRUE(torch::equal(stitched.x_BTD, whole.x_BTD)) << seconds << " s, overlap " << overlap;
       EXPECT_TRUE(stitched.valid_BT().all().item<bool>());
@@ -107,7 +135,7 @@ TEST(Encode, AClickIsHeardWhenItHappens) {
   for (double click = 0.01; click < 7; click += 0.237) {
     auto wave_S = torch::zeros({7 * 16000});
     wave_S[static_cast<int64_t>(click * 16000)] = 1;
-    const auto frames = encode(part, batch_of(part, {clip_of(wave_S, 2, 0.7)}), nullptr);
+    const auto frames = encode_one(part, batch_of(part, {clip_of(wave_S, 2, 0.7)}));
     const auto heard = frames.x_BTD.squeeze().nonzero().squeeze(1);
     ASSERT_EQ(heard.numel(), 1) << click;  // neither lost nor heard twice
     EXPECT_NEAR(part.encoder->frame_time(heard.item<int64_t>()), click, 0.0101);
@@ -117,8 +145,8 @@ TEST(Encode, AClickIsHeardWhenItHappens) {
 TEST(Encode, ShortAndLongClipsShareABatch) {
   EncoderPart part = local_part();
   const auto long_S = torch::randn({5 * 16000}), short_S = torch::randn({16000});
-  const auto both = encode(part, batch_of(part, {clip_of(short_S, 2, 0.5), clip_of(long_S, 2, 0.5)}), nullptr);
-  const auto alone = encode(part, batch_of(part, {clip_of(short_S, 0, 0)}), nullptr);
+  const auto both = encode_one(part, batch_of(part, {clip_of(short_S, 2, 0.5), clip_of(long_S, 2, 0.5)}));
+  const auto alone = encode_one(part, batch_of(part, {clip_of(short_S, 0, 0)}));
   EXPECT_EQ(both.lengths_B[0].item<int64_t>(), 50);
   EXPECT_EQ(both.lengths_B[1].item<int64_t>(), 250);
   EXPECT_TRUE(torch::equal(both.x_BTD[0].slice(0, 0, 50), alone.x_BTD[0]));
@@ -126,10 +154,11 @@ TEST(Encode, ShortAndLongClipsShareABatch) {
 }
 
 TEST(Encode, ChunksOfWindowsTakeNoMoreThanTheClips) {
+  const Threads one(1);
   EncoderPart part = local_part();
   auto& encoder = dynamic_cast<LocalEncoder&>(*part.encoder);
   const auto wave_S = torch::zeros({20 * 16000});
-  encode(part, batch_of(part, {clip_of(wave_S, 2, 1)}), nullptr);
+  encode_one(part, batch_of(part, {clip_of(wave_S, 2, 1)}));
   int64_t rows = 0;
   for (const auto& [count, samples] : encoder.calls) {
     EXPECT_LE(count * samples, 20 * 16000);
@@ -141,6 +170,7 @@ TEST(Encode, ChunksOfWindowsTakeNoMoreThanTheClips) {
 
 // A wide encoder computes no padding that a pass of its own would spare; a narrow one takes all rows at once.
 TEST(Encode, RowsOfSimilarLengthGoTogether) {
+  const Threads one(1);
   for (const int64_t width : {1, 512}) {
     EncoderPart part{"x", Train::kFrozen, std::make_shared<LocalEncoder>(width)};
     auto& calls = dynamic_cast<LocalEncoder&>(*part.encoder).calls;
@@ -148,17 +178,76 @@ TEST(Encode, RowsOfSimilarLengthGoTogether) {
     std::vector<data::Clip> clips;
     for (const int64_t samples : {16000, 160000, 15900, 48000, 160000})
       clips.push_back(clip_of(torch::randn({samples}), 0, 0));
-    const auto frames = encode(part, batch_of(part, clips), nullptr);
+    const auto frames = encode_one(part, batch_of(part, clips));
     const std::vector<std::pair<int64_t, int64_t>> all_at_once = {{5, 160000}},
                                                    in_groups = {{2, 160000}, {1, 48000}, {2, 16000}};
     EXPECT_EQ(calls, width == 1 ? all_at_once : in_groups);
     for (size_t i = 0; i < clips.size(); ++i) {
-      const auto alone = encode(part, batch_of(part, {clips[i]}), nullptr);
+      const auto alone = encode_one(part, batch_of(part, {clips[i]}));
       const int64_t row = static_cast<int64_t>(i), length = alone.x_BTD.size(1);
       EXPECT_EQ(frames.lengths_B[row].item<int64_t>(), length);
       EXPECT_TRUE(torch::equal(frames.x_BTD[row].slice(0, 0, length), alone.x_BTD[0])) << i;
     }
   }
+}
+
+// Encoders of 512 and 600 channels, of five clips; with `window`, in pieces.
+std::vector<Frames> encode_two(Train train, double window, int& calls_of_threads, bool& makes_graph) {
+  std::vector<EncoderPart> parts;
+  for (const int64_t width : {512, 600}) parts.push_back({"x", train, std::make_shared<LocalEncoder>(width)});
+  torch::manual_seed(2);
+  std::vector<data::Clip> clips;
+  for (const int64_t samples : {16000, 160000, 15900, 48000, 160000})
+    clips.push_back(clip_of(torch::randn({samples}), window, 0.5));
+  auto streams = encode(parts, batch_of(parts.front(), clips), nullptr);
+  calls_of_threads = 0, makes_graph = false;
+  for (const EncoderPart& part : parts) {
+    const auto& encoder = dynamic_cast<LocalEncoder&>(*part.encoder);
+    calls_of_threads += encoder.calls_of_threads;
+    makes_graph |= encoder.makes_graph;
+  }
+  return streams;
+}
+
+TEST(Encode, SideBySideEncodersGiveWhatOneByOneTheyGive) {
+  for (const double window : {0.0, 2.0}) {
+    int calls_of_threads = 0;
+    bool makes_graph = false;
+    std::vector<Frames> one_by_one;
+    {
+      const Threads one(1);
+      one_by_one = encode_two(Train::kFrozen, window, calls_of_threads, makes_graph);
+      EXPECT_EQ(calls_of_threads, 0);
+    }
+    for (const int count : {2, 4}) {
+      const Threads several(count);
+      const auto side_by_side = encode_two(Train::kFrozen, window, calls_of_threads, makes_graph);
+      EXPECT_GE(calls_of_threads, count) << window;
+      EXPECT_FALSE(makes_graph);
+      for (size_t i = 0; i < 2; ++i) {
+        EXPECT_TRUE(torch::equal(side_by_side[i].lengths_B, one_by_one[i].lengths_B));
+        EXPECT_TRUE(torch::equal(side_by_side[i].x_BTD, one_by_one[i].x_BTD)) << window << " s, " << count;
+      }
+    }
+  }
+}
+
+// Of four long clips one thread of three would have two: all three work on each.
+TEST(Encode, ThreadsThatWouldBeIdleWorkTogether) {
+  const Threads three(3);
+  int calls_of_threads = 0;
+  bool makes_graph = false;
+  encode_two(Train::kFrozen, 0, calls_of_threads, makes_graph);
+  EXPECT_EQ(calls_of_threads, 0);
+}
+
+TEST(Encode, TrainedEncodersUseAllThreadsTogether) {
+  const Threads two(2);
+  int calls_of_threads = 0;
+  bool makes_graph = false;
+  encode_two(Train::kFull, 0, calls_of_threads, makes_graph);
+  EXPECT_TRUE(makes_graph);
+  EXPECT_EQ(calls_of_threads, 0);
 }
 
 // Each frame's time is where the clip sounds; of CED's, whose chunks end with frames that fill no patch, too.
@@ -191,8 +280,10 @@ class WindowedRun : public testing::Test {
     const torch::NoGradGuard no_grad;
     data::Loader loader(set, {});
     while (const auto batch = loader.next()) {
-      for (auto& part : run.model().encoders) {
-        const auto frames = encode(part, *batch, nullptr);
+      const auto of_batch = encode(run.model().encoders, *batch, nullptr);
+      for (size_t e = 0; e < of_batch.size(); ++e) {
+        const auto& part = run.model().encoders[e];
+        const auto& frames = of_batch[e];
         for (int64_t b = 0; b < batch->size(); ++b) {
           const int64_t length = frames.lengths_B[b].item<int64_t>();
           all[batch->keys[static_cast<size_t>(b)]][part.name] = frames.x_BTD[b].slice(0, 0, length);
@@ -221,6 +312,21 @@ TEST_F(WindowedRun, ClipsOfOneWindowAreAsWithoutWindows) {
     for (const auto& [name, frames_TD] : without.at(key))
       EXPECT_TRUE(torch::equal(with.at(key).at(name), frames_TD)) << key << " " << name;
   }
+}
+
+// Some batches keep two threads busy with a clip each; what encoders make of a clip does not depend on it.
+TEST_F(WindowedRun, ThreadsChangeNoValue) {
+  const auto with = [&](int count) {
+    const Threads threads(count);
+    return streams({"data.batch={rows: 4}", "data.max_seconds=2"});
+  };
+  const auto one = with(1), two = with(2);
+  ASSERT_EQ(one.size(), two.size());
+  for (const auto& [key, of_clip] : one)
+    for (const auto& [name, frames_TD] : of_clip) {
+      ASSERT_EQ(two.at(key).at(name).sizes(), frames_TD.sizes()) << key << " " << name;
+      EXPECT_LT((two.at(key).at(name) - frames_TD).abs().max().item<double>(), 5e-5) << key << " " << name;
+    }
 }
 
 // By hand: each window a clip of its own, read as a part of the file, and of its frames those up to the middle of the

@@ -1,9 +1,8 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <vector>
-
 #include <functional>
+#include <vector>
 
 namespace usam::recipes {
 

@@ -2,26 +2,20 @@
 // both products to one fp32 number.
 #include "src/nn/bf16_attention.h"
 
-#include <ATen/ceil_div.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
 #include <cmath>
-#include <cstdlib>
 #include <limits>
-#include <memory>
 
 #include "src/base/error.h"
-#include "src/nn/cpu_kernel.h"
+#include "src/nn/attention_heads.h"
 #include "src/nn/fast_exp.h"
 #include "src/tensor/dtype.h"
-#include "src/tensor/parallel.h"
 
 namespace usam::nn {
 namespace {
-
-constexpr int64_t kMostWidth = 128;
 
 #if defined(__x86_64__)
 
@@ -33,50 +27,24 @@ constexpr int64_t kVectorsOfKeys = 4;  // of 16 keys each
 
 using Pair = uint32_t;  // of bfloat16 numbers, the first one below
 
-// One head of one row.
-struct Head {
-  const float *queries, *keys, *values;
-  float* out;
-  int64_t query_stride, key_stride, value_stride, out_stride;
-  int64_t queries_count, keys_count, width;
-};
-
 // Of a thread: what a head's numbers become.
-class Workspace {
- public:
+struct Workspace {
   Workspace(int64_t most_keys, int64_t width)
       : pairs(at::ceil_div<int64_t>(width, 2)),
         vectors(at::ceil_div<int64_t>(width, kLanes)),
         padded_keys(at::round_up<int64_t>(most_keys, kLanes * kVectorsOfKeys)),
-        keys(make<Pair>(padded_keys * pairs)),
-        values(make<Pair>(padded_keys / 2 * vectors * kLanes)),
-        queries(make<Pair>(kRows * pairs)),
-        weights(make<Pair>(kRows * padded_keys / 2)),
-        scores(make<float>(kRows * padded_keys)) {}
-
-  template <class T>
-  struct Free {
-    void operator()(T* memory) const { std::free(memory); }
-  };
-  template <class T>
-  using Array = std::unique_ptr<T[], Free<T>>;
+        keys(padded_keys * pairs),
+        values(padded_keys / 2 * vectors * kLanes),
+        queries(kRows * pairs),
+        weights(kRows * padded_keys / 2),
+        scores(kRows * padded_keys) {}
 
   int64_t pairs, vectors, padded_keys;
-  Array<Pair> keys;     // (padded_keys / 16, pairs, 16): pairs of channels
-  Array<Pair> values;   // (padded_keys / 2, 16 vectors): pairs of keys
-  Array<Pair> queries;  // (rows, pairs): pairs of channels
-  Array<Pair> weights;  // (rows, padded_keys / 2): pairs of keys
-  Array<float> scores;  // (rows, padded_keys)
-
- private:
-  template <class T>
-  static Array<T> make(int64_t count) {
-    constexpr size_t kLine = 64;
-    auto* memory = static_cast<T*>(std::aligned_alloc(kLine, at::round_up(count * sizeof(T), kLine)));
-    if (!memory) throw std::bad_alloc();
-    std::fill_n(memory, count, T(0));
-    return Array<T>(memory);
-  }
+  VectorArray<Pair> keys;     // (padded_keys / 16, pairs, 16): pairs of channels
+  VectorArray<Pair> values;   // (padded_keys / 2, 16 vectors): pairs of keys
+  VectorArray<Pair> queries;  // (rows, pairs): pairs of channels
+  VectorArray<Pair> weights;  // (rows, padded_keys / 2): pairs of keys
+  VectorArray<float> scores;  // (rows, padded_keys)
 };
 
 USAM_BF16_INLINE __m512bh as_pairs(__m512i x) {
@@ -98,7 +66,7 @@ USAM_BF16_INLINE void round_row(const float* from, int64_t width, Pair* to) {
 }
 
 USAM_BF16_INLINE void take_keys(const Head& head, Workspace& work) {
-  Pair row[kMostWidth / 2];
+  Pair row[kMostHeadWidth / 2];
   for (int64_t s = 0; s < head.keys_count; ++s) {
     round_row(head.keys + s * head.key_stride, head.width, row);
     Pair* to = work.keys.get() + s / kLanes * work.pairs * kLanes + s % kLanes;
@@ -215,43 +183,14 @@ USAM_BF16 void attend(const Head& head, Workspace& work) {
 
 bool can_attend_in_bf16(const torch::Tensor& queries_BHTK, const torch::Tensor& keys_BHSK,
                         const torch::Tensor& values_BHSK) {
-  const auto fits = [](const torch::Tensor& x) {
-    return x.is_cpu() && x.scalar_type() == torch::kFloat && x.stride(3) == 1 && x.size(3) % 2 == 0 &&
-           x.size(3) <= kMostWidth;
-  };
-  return has_bfloat16_products() && !makes_graph(queries_BHTK, keys_BHSK, values_BHSK) && fits(queries_BHTK) &&
-         fits(keys_BHSK) && fits(values_BHSK);
+  return has_bfloat16_products() && are_plain_heads(queries_BHTK, keys_BHSK, values_BHSK) &&
+         queries_BHTK.size(3) % 2 == 0;
 }
 
 torch::Tensor bf16_attention(const torch::Tensor& queries_BHTK, const torch::Tensor& keys_BHSK,
                              const torch::Tensor& values_BHSK, const torch::Tensor& keys_B) {
 #if defined(__x86_64__)
-  const int64_t B = queries_BHTK.size(0), H = queries_BHTK.size(1), T = queries_BHTK.size(2), K = queries_BHTK.size(3);
-  auto out_BTD = torch::empty({B, T, H * K}, queries_BHTK.options());
-  const auto counts = keys_B.accessor<int64_t, 1>();
-  const auto head_of = [](const torch::Tensor& x, int64_t b, int64_t h) {
-    return x.const_data_ptr<float>() + b * x.stride(0) + h * x.stride(1);
-  };
-  float* out = out_BTD.data_ptr<float>();
-  parallel_for(0, B * H, 1, [&](int64_t begin, int64_t end) {
-    Workspace work(keys_BHSK.size(2), K);
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t b = i / H, h = i % H;
-      attend({.queries = head_of(queries_BHTK, b, h),
-              .keys = head_of(keys_BHSK, b, h),
-              .values = head_of(values_BHSK, b, h),
-              .out = out + (b * T * H + h) * K,
-              .query_stride = queries_BHTK.stride(2),
-              .key_stride = keys_BHSK.stride(2),
-              .value_stride = values_BHSK.stride(2),
-              .out_stride = H * K,
-              .queries_count = T,
-              .keys_count = std::max<int64_t>(1, counts[b]),
-              .width = K},
-             work);
-    }
-  });
-  return out_BTD;
+  return attend_heads<Workspace>(queries_BHTK, keys_BHSK, values_BHSK, keys_B, attend);
 #else
   internal_error("this processor multiplies no bfloat16 numbers");
 #endif

@@ -1,6 +1,7 @@
 #include "src/nn/self_attention.h"
 
 #include "src/nn/bf16_attention.h"
+#include "src/nn/fp32_attention.h"
 #include "src/nn/heads.h"
 #include "src/tensor/frames.h"
 
@@ -24,10 +25,12 @@ torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x_BTD, const torch
   const auto queries = split_heads(q_proj_(x_BTD), heads_);
   const auto keys = split_heads(k_proj_(x_BTD), heads_);
   const auto values = split_heads(v_proj_(x_BTD), heads_);
-  if (rounds_activations(q_proj_->store()) && can_attend_in_bf16(queries, keys, values)) {
-    const auto all = torch::full({x_BTD.size(0)}, x_BTD.size(1), torch::kLong);
-    return out_proj_(
-        bf16_attention(queries, keys, values, key_mask_B11T.defined() ? key_mask_B11T.sum({1, 2, 3}) : all));
+  const bool in_bf16 = rounds_activations(q_proj_->store()) && can_attend_in_bf16(queries, keys, values);
+  if (in_bf16 || can_attend_in_fp32(queries, keys, values)) {
+    const auto keys_B = key_mask_B11T.defined() ? key_mask_B11T.sum({1, 2, 3})
+                                                : torch::full({x_BTD.size(0)}, x_BTD.size(1), torch::kLong);
+    return out_proj_(in_bf16 ? bf16_attention(queries, keys, values, keys_B)
+                             : fp32_attention(queries, keys, values, keys_B));
   }
   std::optional<torch::Tensor> mask;
   if (key_mask_B11T.defined()) mask = key_mask_B11T;

@@ -30,15 +30,33 @@ __attribute__((target("avx2,fma"))) void run_256(const Body& body) {
 
 }  // namespace wide
 
+// Whether the processor's vectors hold 8 fp32 numbers.
+inline bool has_256_bits() {
+#if defined(__x86_64__)
+  static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return has;
+#else
+  return false;
+#endif
+}
+
+// Whether they hold 16, in 32 registers.
+inline bool has_512_bits() {
+#if defined(__x86_64__)
+  static const bool has = has_256_bits() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return has;
+#else
+  return false;
+#endif
+}
+
 // Calls body(), a lambda marked USAM_INLINE, as compiled for the widest vectors that this processor has.
 template <class Body>
 void widest(const Body& body) {
 #if defined(__x86_64__)
-  static const bool has_256 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  static const bool has_512 = has_256 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (has_512) return wide::run_512(body);
-  if (has_256) return wide::run_256(body);
+  if (has_512_bits()) return wide::run_512(body);
+  if (has_256_bits()) return wide::run_256(body);
 #endif
   body();
 }

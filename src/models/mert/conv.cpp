@@ -1,10 +1,13 @@
 // B batch, C channels, T steps, G groups, O outputs, K kernel, W values of a window.
 #include "src/models/mert/conv.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "src/nn/cpu_kernel.h"
 #include "src/nn/random_init.h"
 #include "src/nn/weight_store.h"
+#include "src/tensor/autocast.h"
 
 namespace usam {
 
@@ -30,10 +33,38 @@ void MertConvImpl::take_values(const torch::Tensor& weight_OCK) {
 
 torch::Tensor MertConvImpl::forward(const torch::Tensor& x_BCT) const {
   const auto& o = options_;
-  if (!scales.defined()) return torch::conv1d(x_BCT, weight, bias, o.stride, o.padding, /*dilation=*/1, o.groups);
+  if (!scales.defined() && !can_take_rows(x_BCT))
+    return torch::conv1d(x_BCT, weight, bias, o.stride, o.padding, /*dilation=*/1, o.groups);
   std::vector<torch::Tensor> clips;
-  for (const auto& clip_CT : x_BCT.unbind(0)) clips.push_back(convolve_codes(clip_CT.t()));
+  for (const auto& clip_CT : x_BCT.unbind(0))
+    clips.push_back(scales.defined() ? convolve_codes(clip_CT.t()) : convolve_rows(clip_CT.t()));
   return (clips.size() == 1 ? clips[0].unsqueeze(0) : torch::stack(clips)).transpose(1, 2);
+}
+
+// A clip's steps one after the other, as the first layer leaves them: torch's convolution would turn them around first,
+// which takes as long as two fifths of the largest layer's products. A graph is left to it.
+bool MertConvImpl::can_take_rows(const torch::Tensor& x_BCT) const {
+  const auto& o = options_;
+  return o.in > 1 && o.groups == 1 && o.padding == 0 && x_BCT.is_cpu() && x_BCT.scalar_type() == torch::kFloat &&
+         weight.scalar_type() == torch::kFloat && x_BCT.transpose(1, 2).is_contiguous() && x_BCT.size(2) >= o.kernel &&
+         !nn::makes_graph(x_BCT, weight) && !autocast_type(x_BCT.device());
+}
+
+// (T, C) -> (T', O). As many steps of a window as the stride lie in rows that do not overlap: a product each, added.
+torch::Tensor MertConvImpl::convolve_rows(const torch::Tensor& x_TC) const {
+  const auto& o = options_;
+  const int64_t steps = conv_length(x_TC.size(0), o.kernel, o.stride);
+  torch::Tensor y_TO;
+  for (int64_t first = 0; first < o.kernel; first += o.stride) {
+    const int64_t count = std::min(o.stride, o.kernel - first), width = count * o.in;
+    const auto rows_TW = x_TC.narrow(0, first, x_TC.size(0) - first).as_strided({steps, width}, {o.stride * o.in, 1});
+    const auto weight_OW = weight.narrow(2, first, count).transpose(1, 2).flatten(1);
+    if (first == 0)
+      y_TO = nn::linear(rows_TW, weight_OW, bias);
+    else
+      at::addmm_out(y_TO, y_TO, rows_TW, weight_OW.t());
+  }
+  return y_TO;
 }
 
 // (T, C) -> (T', O).

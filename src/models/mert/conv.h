@@ -17,8 +17,8 @@ struct MertConvOptions {
   bool bias = true;
 };
 
-// A convolution over time, torch's, or one of whole numbers: its weight as int8 codes, its windows of steps as rows of
-// a product (WeightStore::kInt8Dynamic).
+// A convolution over time: torch's; as products of its windows, where they lie in the input as rows; or one of whole
+// numbers, its weight as int8 codes, its windows the rows of a product (WeightStore::kInt8Dynamic).
 class MertConvImpl : public torch::nn::Module, public Coded {
  public:
   explicit MertConvImpl(const MertConvOptions& options);
@@ -39,6 +39,8 @@ class MertConvImpl : public torch::nn::Module, public Coded {
   torch::Tensor scales;  // of the codes, (out); undefined while the weight holds values
 
  private:
+  bool can_take_rows(const torch::Tensor& x_BCT) const;
+  torch::Tensor convolve_rows(const torch::Tensor& x_TC) const;
   torch::Tensor convolve_codes(const torch::Tensor& x_TC) const;
 
   MertConvOptions options_;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "src/nn/fp32_attention.h"
+
 namespace usam::bench {
 namespace {
 
@@ -50,6 +52,9 @@ TEST(WorkCounter, AttentionCountsTwoProductsAndBackwardFive) {
   EXPECT_EQ(counter.take().total(), 2.5 * forward);
   at::scaled_dot_product_attention(query, key, value, {}, 0, /*is_causal=*/true);
   EXPECT_EQ(counter.take().total(), forward * 55 / 100);  // 10 * 11 / 2 of 100 pairs
+  const torch::NoGradGuard no_grad;
+  nn::fp32_attention(query, key, value, torch::tensor({10, 10}));
+  EXPECT_EQ(counter.take().total(), forward);
 }
 
 TEST(WorkCounter, ASmallTransformerBlockIsTheSumOfItsParts) {

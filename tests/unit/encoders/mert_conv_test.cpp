@@ -82,6 +82,25 @@ TEST(MertConv, CodesGiveTheConvolution) {
   }
 }
 
+// Steps one after the other are taken as rows: the same but for rounding, any other layout by torch.
+TEST(MertConv, RowsGiveTheConvolution) {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(4);
+  for (const auto& [kernel, stride] : {std::pair(3, 2), {2, 2}, {1, 1}, {2, 3}, {7, 3}, {3, 1}})
+    for (const bool has_bias : {false, true})
+      for (const int64_t length : {7, 8, 9, 40}) {
+        MertConvOptions options{32, 48, kernel, stride};
+        options.bias = has_bias;
+        MertConv conv(options);
+        const auto x_BCT = torch::randn({2, 32, length});
+        const auto expected = conv(x_BCT), got = conv(x_BCT.transpose(1, 2).contiguous().transpose(1, 2));
+        EXPECT_TRUE(expected.is_contiguous());
+        EXPECT_TRUE(got.transpose(1, 2).is_contiguous());
+        ASSERT_EQ(got.sizes(), expected.sizes());
+        EXPECT_LT((got - expected).abs().max().item<double>(), 2e-6) << kernel << " " << stride << " " << length;
+      }
+}
+
 TEST(MertConv, RowsMayOverlap) {
   const auto x = torch::randn({200});
   const auto windows = x.as_strided({60, 9}, {3, 1});

@@ -108,6 +108,7 @@ const std::map<std::string, Rule>& rules() {
       {"aten::_scaled_dot_product_flash_attention_backward", attention_at(1, 11, 5)},
       {"aten::_scaled_dot_product_efficient_attention", attention_at(0, 6, 2)},
       {"aten::_scaled_dot_product_efficient_attention_backward", attention_at(1, 11, 5)},
+      {"usam::attention", attention_at(0, 3, 2)},
   };
   return all;
 }

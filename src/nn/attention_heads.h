@@ -9,6 +9,7 @@
 
 #include "src/nn/cpu_kernel.h"
 #include "src/tensor/parallel.h"
+#include "src/tensor/recompute.h"
 
 namespace usam::nn {
 
@@ -42,14 +43,14 @@ class VectorArray {
   std::unique_ptr<T, Free> memory_;
 };
 
-// Whether the kernels can read these as they lie: fp32 on a processor, no graph wanted, heads no wider than
-// kMostHeadWidth.
+// Whether the kernels can read these as they lie: fp32 on a processor where no graph is made, now or when a block runs
+// again, heads no wider than kMostHeadWidth.
 inline bool are_plain_heads(const torch::Tensor& queries_BHTK, const torch::Tensor& keys_BHSK,
                             const torch::Tensor& values_BHSK) {
   const auto fits = [](const torch::Tensor& x) {
     return x.is_cpu() && x.scalar_type() == torch::kFloat && x.stride(3) == 1 && x.size(3) <= kMostHeadWidth;
   };
-  return !makes_graph(queries_BHTK, keys_BHSK, values_BHSK) && fits(queries_BHTK) && fits(keys_BHSK) &&
+  return !torch::GradMode::is_enabled() && !will_run_again() && fits(queries_BHTK) && fits(keys_BHSK) &&
          fits(values_BHSK);
 }
 
@@ -60,6 +61,7 @@ torch::Tensor attend_heads(const torch::Tensor& queries_BHTK, const torch::Tenso
                            const torch::Tensor& values_BHSK, const torch::Tensor& keys_B, const Attend& attend) {
   const int64_t B = queries_BHTK.size(0), H = queries_BHTK.size(1), T = queries_BHTK.size(2), K = queries_BHTK.size(3);
   auto out_BTD = torch::empty({B, T, H * K}, queries_BHTK.options());
+  if (out_BTD.numel() == 0) return out_BTD;
   const auto counts = keys_B.accessor<int64_t, 1>();
   const auto head_of = [](const torch::Tensor& x, int64_t b, int64_t h) {
     return x.const_data_ptr<float>() + b * x.stride(0) + h * x.stride(1);

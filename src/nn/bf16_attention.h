@@ -5,8 +5,8 @@
 
 namespace usam::nn {
 
-// Whether the kernel below takes these: fp32 on such a processor, no graph wanted, an even head width up to 128,
-// channels next to each other.
+// Whether the kernel below takes these: fp32 on such a processor, in NoGradGuard and not in a run that will be
+// repeated with a graph (will_run_again()), an even head width up to 128, channels next to each other.
 bool can_attend_in_bf16(const torch::Tensor& queries_BHTK, const torch::Tensor& keys_BHSK,
                         const torch::Tensor& values_BHSK);
 // Scaled dot-product attention, (B, T, H * K). Queries, keys, values and the softmax's weights are rounded to bfloat16,

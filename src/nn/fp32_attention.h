@@ -4,8 +4,8 @@
 
 namespace usam::nn {
 
-// Whether the kernel below takes these: fp32 on a processor, without graph or autocast, a head width up to 128,
-// channels next to each other.
+// Whether the kernel below takes these: fp32 on a processor, in NoGradGuard and not in a run that will be
+// repeated with a graph (will_run_again()), without autocast, a head width up to 128, channels next to each other.
 bool can_attend_in_fp32(const torch::Tensor& queries_BHTK, const torch::Tensor& keys_BHSK,
                         const torch::Tensor& values_BHSK);
 // Scaled dot-product attention, (B, T, H * K): torch's within fp32's rounding, in 0.8 of its time at Whisper's sizes.

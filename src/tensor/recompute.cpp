@@ -38,6 +38,20 @@ class AutocastAs {
   torch::ScalarType before_;
 };
 
+thread_local bool is_in_first_run = false;
+
+// While it lives, will_run_again().
+class FirstRun {
+ public:
+  FirstRun() : before_(std::exchange(is_in_first_run, true)) {}
+  ~FirstRun() { is_in_first_run = before_; }
+  FirstRun(const FirstRun&) = delete;
+  FirstRun& operator=(const FirstRun&) = delete;
+
+ private:
+  bool before_;
+};
+
 // The default generators that dropout draws from: the processor's, and the device's where that is another.
 class Draws {
  public:
@@ -96,6 +110,7 @@ class Recomputed : public torch::autograd::Function<Recomputed> {
     context->save_for_backward({inputs[0]});
     context->saved_data["pass"] = c10::IValue::make_capsule(pass);
     context->saved_data["parameters"] = std::vector<torch::Tensor>(inputs.begin() + 1, inputs.end());
+    const FirstRun first;
     return pass->run(inputs[0]);
   }
 
@@ -119,6 +134,10 @@ class Recomputed : public torch::autograd::Function<Recomputed> {
 };
 
 }  // namespace
+
+bool will_run_again() {
+  return is_in_first_run;
+}
 
 class RecomputedBlock final : public BlockWrapper {
  public:

@@ -9,6 +9,10 @@ namespace usam {
 
 class RecomputedBlock;
 
+// Whether this thread is in the first run of a block that runs again for its gradients. A kernel without a backward
+// pass leaves both runs to one that has it, so that they find the same values.
+bool will_run_again();
+
 // A module's blocks, of which some keep for the backward pass no more than what enters them: they run again, with the
 // same dropout and under the same autocast, when their gradients are wanted. Blocks without a gradient run as before.
 class RecomputedBlocks {

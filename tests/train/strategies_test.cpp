@@ -51,7 +51,10 @@ TEST_F(Strategies, ValidationTellsTheMemoryOfARank) {
     if (line.contains("loss")) peak = line.at("time").at("peak_memory").get<double>();
   const double expected = bytes_behind(told, "memory of the host for this rank: ");
   const double taken = peak - bytes_behind(told, " beside the ");
-  EXPECT_NEAR(expected / taken, 1, 0.15) << expected << " against " << taken;
+  // Not quite as much is taken where the copies are written before the next step is at its peak, or find room in the
+  // heap that it left.
+  EXPECT_GT(expected / taken, 0.85) << expected << " against " << taken;
+  EXPECT_LT(expected / taken, 1.35) << expected << " against " << taken;
 }
 
 TEST_F(Strategies, ValidationTellsAShareOfAll) {

@@ -5,6 +5,8 @@
 
 #include "src/nn/self_attention.h"
 #include "src/tensor/autocast.h"
+#include "src/tensor/block.h"
+#include "src/tensor/recompute.h"
 
 namespace usam::nn {
 namespace {
@@ -37,6 +39,11 @@ TEST_F(Fp32Attention, IsAttention) {
     }
 }
 
+TEST_F(Fp32Attention, OfNothingIsEmpty) {
+  const auto x = torch::empty({2, 3, 0, 8});
+  EXPECT_EQ(fp32_attention(x, x, x, torch::tensor({0, 0})).sizes(), torch::IntArrayRef({2, 0, 24}));
+}
+
 TEST_F(Fp32Attention, LargeScoresAreNoInfinities) {
   const auto queries = 100 * torch::randn({1, 2, 40, 64});
   const auto values = torch::randn({1, 2, 40, 64});
@@ -55,7 +62,7 @@ TEST_F(Fp32Attention, TakesNoGraphNoAutocastNoOtherType) {
   EXPECT_FALSE(can_attend_in_fp32(x, x, x));
   at::autocast::set_autocast_enabled(at::kCPU, false);
   const torch::AutoGradMode graph(true);
-  EXPECT_FALSE(can_attend_in_fp32(x, x.clone().requires_grad_(), x));
+  EXPECT_FALSE(can_attend_in_fp32(x, x, x));
 }
 
 // With a graph a layer computes what it does without one, which is this kernel.
@@ -71,6 +78,29 @@ TEST_F(Fp32Attention, IsWhatALayerWithoutAGraphTakes) {
     EXPECT_LT((with - without).abs().max().item<double>(), 1e-6);
     EXPECT_FALSE(with.equal(without)) << "torch's attention was taken for both";
   }
+}
+
+class AttentionBlock : public Block {
+ public:
+  AttentionBlock() : attention(SelfAttentionOptions{.width = 32, .heads = 2}) {
+    register_module("attention", attention);
+  }
+  torch::Tensor forward(const torch::Tensor& x_BTD) {
+    return wrapped(x_BTD, [this](const torch::Tensor& in_BTD) { return attention(in_BTD, torch::Tensor()); });
+  }
+  SelfAttention attention;
+};
+
+// Else the gradients would be of other values than the loss.
+TEST_F(Fp32Attention, ABlockThatRunsAgainComputesTheSameTwice) {
+  const torch::AutoGradMode graph(true);
+  const auto block = std::make_shared<AttentionBlock>();
+  torch::nn::ModuleList model(block);
+  const auto x_BTD = torch::randn({2, 37, 32});
+  const auto kept = block->forward(x_BTD);
+  RecomputedBlocks blocks(*model);
+  blocks.choose(1);
+  EXPECT_TRUE(block->forward(x_BTD).equal(kept));
 }
 
 }  // namespace

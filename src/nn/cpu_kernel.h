@@ -8,6 +8,14 @@ namespace usam::nn {
 
 inline constexpr int64_t kCpuGrain = 16384;  // numbers that are worth a thread
 
+// The sum of lanes, by halves. For kernels in widest(), on whose choice it does not depend.
+USAM_INLINE inline float sum_of(const Float16Lanes& all) {
+  Float16Lanes lanes = all;
+  for (int64_t half = kLanes / 2; half > 0; half /= 2)
+    for (int64_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
+  return lanes[0];
+}
+
 // The inner product of two vectors. For kernels in widest(): sums side by side, which do not depend on its choice.
 USAM_INLINE inline float dot(const float* a, const float* b, int64_t count) {
   float parts[kLanes] = {}, sum = 0;
@@ -15,8 +23,7 @@ USAM_INLINE inline float dot(const float* a, const float* b, int64_t count) {
   for (; i + kLanes <= count; i += kLanes)
     for (int64_t j = 0; j < kLanes; ++j) parts[j] += a[i + j] * b[i + j];
   for (; i < count; ++i) sum += a[i] * b[i];
-  for (const float part : parts) sum += part;
-  return sum;
+  return sum + sum_of(*reinterpret_cast<const Float16Lanes*>(parts));
 }
 
 // Whether a kernel can read it as it lies.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <span>
 
@@ -24,40 +25,82 @@ struct GroupOfHeads {
   float scale;
 };
 
+// The first `count` of 16 numbers, the others 0.
+USAM_INLINE inline void read_lanes(const float* from, int64_t count, Float16Lanes& lanes) {
+  if (count == kLanes) {
+    std::memcpy(&lanes, from, sizeof(lanes));
+    return;
+  }
+  lanes = Float16Lanes{};
+  std::memcpy(&lanes, from, static_cast<size_t>(count) * sizeof(float));
+}
+
+// A head's scores of kKeys keys from `key` on.
+template <int64_t kKeys>
+USAM_INLINE inline void score_keys(const GroupOfHeads& g, const float* query, const float* key, float* scores) {
+  Float16Lanes sums[kKeys] = {};
+  for (int64_t channel = 0; channel < g.width; channel += kLanes) {
+    const int64_t count = std::min(kLanes, g.width - channel);
+    Float16Lanes by, of;
+    read_lanes(query + channel, count, by);
+    for (int64_t k = 0; k < kKeys; ++k) {
+      read_lanes(key + k * g.key_stride + channel, count, of);
+      sums[k] += by * of;
+    }
+  }
+  for (int64_t k = 0; k < kKeys; ++k) scores[k] = g.scale * sum_of(sums[k]);
+}
+
 USAM_INLINE inline void score(const GroupOfHeads& g) {
+  constexpr int64_t kKeys = 4;  // stay in the first cache while every head reads them
   int64_t at = 0;
-  for (const auto* run = g.begin; run != g.end; ++run)
-    for (int64_t s = run->begin; s < run->end; ++s, ++at)
+  for (const auto* run = g.begin; run != g.end; ++run) {
+    int64_t s = run->begin;
+    for (; s + kKeys <= run->end; s += kKeys, at += kKeys)
       for (int64_t h = 0; h < g.heads; ++h)
-        g.scores[h * g.seen + at] = g.scale * dot(g.queries + h * g.width, g.keys + s * g.key_stride, g.width);
+        score_keys<kKeys>(g, g.queries + h * g.width, g.keys + s * g.key_stride, g.scores + h * g.seen + at);
+    for (; s < run->end; ++s, ++at)
+      for (int64_t h = 0; h < g.heads; ++h)
+        score_keys<1>(g, g.queries + h * g.width, g.keys + s * g.key_stride, g.scores + h * g.seen + at);
+  }
 }
 
 USAM_INLINE inline void softmax(float* scores, int64_t count) {
   float largest = -std::numeric_limits<float>::infinity();
   for (int64_t i = 0; i < count; ++i) largest = scores[i] > largest ? scores[i] : largest;
   for (int64_t i = 0; i < count; ++i) scores[i] = fast_exp(scores[i] - largest);
-  float parts[kLanes] = {}, sum = 0;
+  Float16Lanes parts = {};
+  float sum = 0;
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (int64_t j = 0; j < kLanes; ++j) parts[j] += scores[i + j];
+  for (; i + kLanes <= count; i += kLanes) parts += *reinterpret_cast<const Float16Lanes*>(scores + i);
   for (; i < count; ++i) sum += scores[i];
-  for (const float part : parts) sum += part;
-  const float share = 1 / sum;
+  const float share = 1 / (sum + sum_of(parts));
   for (i = 0; i < count; ++i) scores[i] *= share;
 }
 
-USAM_INLINE inline void mix(const GroupOfHeads& g) {
-  std::fill_n(g.out, g.heads * g.width, 0.0f);
-  int64_t at = 0;
+// Of kHeads heads the mean of the values, `count` channels from `channel` on; the sums stay in registers.
+template <int64_t kHeads>
+USAM_INLINE inline void mix_lanes(const GroupOfHeads& g, int64_t head, int64_t channel, int64_t count) {
+  Float16Lanes sums[kHeads] = {};
+  int64_t at = head * g.seen;
   for (const auto* run = g.begin; run != g.end; ++run) {
     for (int64_t s = run->begin; s < run->end; ++s, ++at) {
-      const float* value = g.values + s * g.value_stride;
-      for (int64_t h = 0; h < g.heads; ++h) {
-        const float share = g.scores[h * g.seen + at];
-        float* __restrict out = g.out + h * g.width;
-        for (int64_t i = 0; i < g.width; ++i) out[i] += share * value[i];
-      }
+      Float16Lanes value;
+      read_lanes(g.values + s * g.value_stride + channel, count, value);
+      for (int64_t h = 0; h < kHeads; ++h) sums[h] += g.scores[at + h * g.seen] * value;
     }
+  }
+  for (int64_t h = 0; h < kHeads; ++h)
+    std::memcpy(g.out + (head + h) * g.width + channel, &sums[h], static_cast<size_t>(count) * sizeof(float));
+}
+
+USAM_INLINE inline void mix(const GroupOfHeads& g) {
+  for (int64_t channel = 0; channel < g.width; channel += kLanes) {
+    const int64_t count = std::min(kLanes, g.width - channel);
+    int64_t head = 0;
+    for (; head + 4 <= g.heads; head += 4) mix_lanes<4>(g, head, channel, count);
+    for (; head + 2 <= g.heads; head += 2) mix_lanes<2>(g, head, channel, count);
+    for (; head < g.heads; ++head) mix_lanes<1>(g, head, channel, count);
   }
 }
 

@@ -9,11 +9,12 @@ namespace usam::nn {
 inline constexpr int64_t kCpuGrain = 16384;  // numbers that are worth a thread
 
 // The sum of lanes, by halves. For kernels in widest(), on whose choice it does not depend.
-USAM_INLINE inline float sum_of(const Float16Lanes& all) {
-  Float16Lanes lanes = all;
-  for (int64_t half = kLanes / 2; half > 0; half /= 2)
-    for (int64_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
-  return lanes[0];
+USAM_INLINE inline float sum_of(const Float16Lanes& lanes) {
+  Float16Lanes v = lanes;
+  v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+  v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+  return v[0] + v[1];
 }
 
 // The inner product of two vectors. For kernels in widest(): sums side by side, which do not depend on its choice.

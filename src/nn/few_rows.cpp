@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "src/nn/cpu_kernel.h"
 #include "src/nn/quantise.h"
 #include "src/tensor/parallel.h"
-#include "src/tensor/widest.h"
 
 namespace usam::nn {
 namespace {
@@ -82,13 +82,6 @@ struct Rows {
   float* y;               // `count` rows of `outputs`
   int64_t count, inputs, outputs;
 };
-
-USAM_INLINE inline float sum_of(Float16Lanes& v) {
-  v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
-  v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
-  v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
-  return v[0] + v[1];
-}
 
 template <int kOutputs, int kRows>
 USAM_INLINE inline void add_products(const Float16Lanes (&weight)[kOutputs], const Float16Lanes& x, int m,

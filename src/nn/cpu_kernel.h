@@ -2,11 +2,23 @@
 // For operators written out in C++ for fp32 on the CPU.
 #include <torch/torch.h>
 
+#include <cstring>
+
 #include "src/tensor/widest.h"
 
 namespace usam::nn {
 
 inline constexpr int64_t kCpuGrain = 16384;  // numbers that are worth a thread
+
+// The first `count` of 16 numbers, the others 0.
+USAM_INLINE inline void read_lanes(const float* from, int64_t count, Float16Lanes& lanes) {
+  if (count == kLanes) {
+    std::memcpy(&lanes, from, sizeof(lanes));
+    return;
+  }
+  lanes = Float16Lanes{};
+  std::memcpy(&lanes, from, static_cast<size_t>(count) * sizeof(float));
+}
 
 // The sum of lanes, by halves. For kernels in widest(), on whose choice it does not depend.
 USAM_INLINE inline float sum_of(const Float16Lanes& lanes) {

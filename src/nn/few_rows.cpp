@@ -19,10 +19,9 @@ constexpr int64_t kRowsOfGrain = 4;
 // followed by zeros; has them fetched into the cache; and tells what an output's sum is multiplied with.
 struct FloatReader {
   const float* values;
-  USAM_INLINE void read(int64_t i, Float16Lanes& lanes) const { std::memcpy(&lanes, values + i, sizeof(lanes)); }
+  USAM_INLINE void read(int64_t i, Float16Lanes& lanes) const { read_lanes(values + i, kLanes, lanes); }
   USAM_INLINE void read_part(int64_t i, int64_t count, Float16Lanes& lanes) const {
-    lanes = Float16Lanes{};
-    for (int64_t j = 0; j < count; ++j) lanes[j] = values[i + j];
+    read_lanes(values + i, count, lanes);
   }
   USAM_INLINE void fetch(int64_t i) const { __builtin_prefetch(values + i, 0, 2); }
   USAM_INLINE float scale(int64_t) const { return 1; }

@@ -25,16 +25,6 @@ struct GroupOfHeads {
   float scale;
 };
 
-// The first `count` of 16 numbers, the others 0.
-USAM_INLINE inline void read_lanes(const float* from, int64_t count, Float16Lanes& lanes) {
-  if (count == kLanes) {
-    std::memcpy(&lanes, from, sizeof(lanes));
-    return;
-  }
-  lanes = Float16Lanes{};
-  std::memcpy(&lanes, from, static_cast<size_t>(count) * sizeof(float));
-}
-
 // A head's scores of kKeys keys from `key` on.
 template <int64_t kKeys>
 USAM_INLINE inline void score_keys(const GroupOfHeads& g, const float* query, const float* key, float* scores) {
